@@ -1,0 +1,21 @@
+//! The JSON of Patron's REST API, which is the Personal Access Tokens API of SailPoint Identity Security Cloud:
+//! requests, answers and errors, as a server writes them and a client reads them.
+//!
+//! Required and optional fields, defaults and names are those of the published models
+//! (`Createpersonalaccesstokenrequest`, `Getpersonalaccesstokenresponse`, …). Dates are texts of the form
+//! `2017-07-11T18:45:37.098Z`.
+
+mod audit;
+mod errors;
+mod identities;
+mod oauth;
+mod pats;
+
+pub use audit::{AuditEvent, AuditParty};
+pub use errors::{ErrorMessage, ErrorResponse, OAuthErrorResponse, RateLimitResponse, UnauthorizedResponse};
+pub use identities::{AuthUser, PublicIdentity, Tenant};
+pub use oauth::{AuthorizationServerMetadata, Introspection, Jwk, Jwks, OAuthInfo, TokenResponse};
+pub use pats::{
+    BulkUpdateRequest, CreatePersonalAccessTokenRequest, CreatePersonalAccessTokenResponse, JsonPatchOperation,
+    Owner, OwnerType, PersonalAccessToken,
+};

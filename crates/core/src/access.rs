@@ -1,0 +1,265 @@
+//! Who may do what with which PAT (contract sections 3 and 5).
+//!
+//! A PAT that the caller may not see is not found; one that it sees but may not change is forbidden. So that the
+//! two cannot be mixed up, handlers ask here and nowhere else.
+
+use crate::error::{Error, Result, shorten};
+use crate::id::IdentityId;
+use crate::rights::{Catalogue, PAT_RIGHTS, PLATFORM, Right, RightSet};
+use crate::scope::{self, ScopeList};
+
+/// Who acts, with what.
+#[derive(Debug, Clone, Copy)]
+pub struct Holder<'a> {
+    /// The identity that acts.
+    pub identity: IdentityId,
+    /// Its levels, as they are now.
+    pub levels: &'a [String],
+    /// The rights of the credential in use: levels cut down to scopes.
+    pub rights: RightSet,
+    /// The scopes of the credential in use; `None` for a web session, which has all.
+    pub scopes: Option<&'a ScopeList>,
+}
+
+/// What decides about one PAT.
+#[derive(Debug, Clone, Copy)]
+pub struct Target {
+    /// Its owner.
+    pub owner: IdentityId,
+    /// Whether the platform made it.
+    pub managed: bool,
+}
+
+/// Whose PATs a list asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// `owner-id=me`.
+    Mine,
+    /// `owner-id=<an id>`, perhaps nobody's.
+    Of(Option<IdentityId>),
+    /// No `owner-id`.
+    Everyones,
+}
+
+/// The text for a PAT that is not there, or that the caller may not know of: the same to the letter.
+pub fn no_such_pat() -> Error {
+    Error::not_found("There is no such personal access token.")
+}
+
+impl Holder<'_> {
+    /// Refuses a caller without `right`.
+    pub fn require(&self, catalogue: &Catalogue, right: Right) -> Result<()> {
+        self.require_any(catalogue, &[right])
+    }
+
+    /// Refuses a caller with none of `rights`; the text names the first.
+    pub fn require_any(&self, catalogue: &Catalogue, rights: &[Right]) -> Result<()> {
+        if self.rights.has_any(rights) {
+            return Ok(());
+        }
+        let wanted = rights.first().map_or("", |&right| catalogue.name_of(right));
+        Err(Error::forbidden(format!("This needs the right '{wanted}'.")))
+    }
+
+    /// Refuses a credential that has nothing to do with PATs, before it can learn whether an id is known.
+    pub fn require_some_pat_right(&self) -> Result<()> {
+        if self.rights.has_any(PAT_RIGHTS) {
+            return Ok(());
+        }
+        Err(Error::forbidden("This needs a right on personal access tokens."))
+    }
+
+    /// Whether a list may be answered, and whether managed PATs are in it.
+    pub fn list(&self, catalogue: &Catalogue, whose: Whose) -> Result<bool> {
+        match whose {
+            Whose::Mine => self.require_any(catalogue, &[Right::MY_READ, Right::ALL_READ])?,
+            Whose::Of(_) | Whose::Everyones => self.require(catalogue, Right::ALL_READ)?,
+        }
+        Ok(self.rights.has(Right::MANAGED_READ))
+    }
+
+    /// Whether the caller may know that the PAT is there.
+    pub fn sees(&self, pat: Target) -> bool {
+        let own = pat.owner == self.identity;
+        let listed = self.rights.has(Right::ALL_READ) || (own && self.rights.has(Right::MY_READ));
+        let platform = pat.managed && self.rights.has(Right::MANAGED_MANAGE);
+        platform || (listed && (!pat.managed || self.rights.has(Right::MANAGED_READ)))
+    }
+
+    /// Refuses a look at a PAT.
+    pub fn read(&self, pat: Target) -> Result<()> {
+        if self.sees(pat) { Ok(()) } else { Err(no_such_pat()) }
+    }
+
+    /// Refuses a patch: one's own with `my:manage`, managed ones with `managed:manage`.
+    pub fn patch(&self, catalogue: &Catalogue, pat: Target) -> Result<()> {
+        self.read(pat)?;
+        if pat.managed {
+            return self.require(catalogue, Right::MANAGED_MANAGE);
+        }
+        if pat.owner != self.identity {
+            return Err(Error::forbidden("Only its owner can patch a personal access token."));
+        }
+        self.require(catalogue, Right::MY_MANAGE)
+    }
+
+    /// Refuses a deletion: one's own with `my:manage`, anyone's with `all:manage`, managed ones with
+    /// `managed:manage` or `all:manage`.
+    pub fn delete(&self, catalogue: &Catalogue, pat: Target) -> Result<()> {
+        self.read(pat)?;
+        match (pat.managed, pat.owner == self.identity) {
+            (true, _) => self.require_any(catalogue, &[Right::MANAGED_MANAGE, Right::ALL_MANAGE]),
+            (false, true) => self.require_any(catalogue, &[Right::MY_MANAGE, Right::ALL_MANAGE]),
+            (false, false) => self.require(catalogue, Right::ALL_MANAGE),
+        }
+    }
+
+    /// Refuses a creation for oneself.
+    pub fn create(&self, catalogue: &Catalogue, scope: &ScopeList) -> Result<()> {
+        self.require_any(catalogue, &[Right::MY_MANAGE, Right::ALL_MANAGE])?;
+        self.refuse_excess(catalogue, scope, None)
+    }
+
+    /// Refuses the creation of a managed PAT. The right itself allows any scope: it is its purpose.
+    pub fn create_managed(&self, catalogue: &Catalogue) -> Result<()> {
+        self.require(catalogue, Right::MANAGED_MANAGE)
+    }
+
+    /// Refuses one PAT of a bulk update. An id that the caller cannot see is as good as none, so this answers
+    /// `Ok(false)` and the caller says the same of both.
+    pub fn bulk_update(&self, catalogue: &Catalogue, pat: Target) -> Result<bool> {
+        if !pat.managed {
+            return Ok(true);
+        }
+        if !self.rights.has(Right::MANAGED_READ) {
+            return Ok(false);
+        }
+        self.require(catalogue, Right::MANAGED_MANAGE).map(|()| true)
+    }
+
+    /// No escalation: refuses scopes that the credential in use lacks, apart from those that the PAT already has.
+    ///
+    /// A credential with [`scope::ALL`] lacks none of its owner's; [`scope::DEFAULT`] exceeds nobody; a scope whose
+    /// rights the credential holds exceeds nothing either. A scope that grants no right here may mean something to
+    /// another service, so it must be held by name.
+    pub fn refuse_excess(
+        &self,
+        catalogue: &Catalogue,
+        wanted: &ScopeList,
+        kept: Option<&ScopeList>,
+    ) -> Result<()> {
+        let Some(held) = self.scopes.filter(|held| !held.grants_all()) else { return Ok(()) };
+        let exceeds = |wanted: &&String| {
+            let wanted = wanted.as_str();
+            let named =
+                |list: &ScopeList| list.as_slice().iter().any(|scope| catalogue.same_scope(scope, wanted));
+            let by_rights = || {
+                let entry = catalogue.scope(wanted).filter(|entry| !entry.rights.is_empty());
+                entry.is_some_and(|entry| self.rights.contains(entry.rights))
+            };
+            wanted != scope::DEFAULT && !named(held) && !kept.is_some_and(named) && !by_rights()
+        };
+        let excess: Vec<String> =
+            wanted.as_slice().iter().filter(exceeds).map(|scope| shorten(scope)).collect();
+        if excess.is_empty() {
+            return Ok(());
+        }
+        let text =
+            format!("The credential in use lacks the scopes that this would grant: {}.", excess.join(", "));
+        Err(Error::forbidden(text))
+    }
+
+    /// Refuses levels whose rights exceed those of the credential in use. `added` are those the identity does not
+    /// have yet.
+    pub fn grant_levels(&self, catalogue: &Catalogue, added: &[String]) -> Result<()> {
+        if added.iter().any(|level| level == PLATFORM) {
+            return Err(Error::forbidden(format!("Level '{PLATFORM}' is given on the command line alone.")));
+        }
+        let excess = catalogue.rights_of_levels(added).without(self.rights);
+        let new = if added.is_empty() { RightSet::NONE } else { excess };
+        if new.is_empty() {
+            return Ok(());
+        }
+        let names = catalogue.names_of(new);
+        Err(Error::forbidden(format!("The credential in use lacks rights that this would grant: {names}.")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rights::ORG_ADMIN;
+
+    const ME: IdentityId = IdentityId::from_bytes([1; 16]);
+    const OTHER: IdentityId = IdentityId::from_bytes([2; 16]);
+
+    struct Someone {
+        levels: Vec<String>,
+        scopes: ScopeList,
+    }
+
+    impl Someone {
+        fn new(level: &str, scopes: &[&str]) -> Self {
+            let scopes = scopes.iter().map(|&s| s.to_owned()).collect();
+            Self { levels: vec![level.to_owned()], scopes: ScopeList::from_kept(scopes) }
+        }
+
+        fn holder(&self, catalogue: &Catalogue) -> Holder<'_> {
+            let rights = catalogue.rights_of(&self.levels, &self.scopes);
+            Holder { identity: ME, levels: &self.levels, rights, scopes: Some(&self.scopes) }
+        }
+    }
+
+    fn wanted(scopes: &[&str]) -> ScopeList {
+        ScopeList::from_kept(scopes.iter().map(|&s| s.to_owned()).collect())
+    }
+
+    #[test]
+    fn hidden_is_not_found_and_seen_is_forbidden() {
+        let catalogue = Catalogue::built_in();
+        let user = Someone::new("USER", &[scope::ALL]);
+        let user = user.holder(&catalogue);
+        let theirs = Target { owner: OTHER, managed: false };
+        assert!(matches!(user.patch(&catalogue, theirs), Err(Error::NotFound { .. })));
+        assert!(matches!(user.delete(&catalogue, theirs), Err(Error::NotFound { .. })));
+        let mine_managed = Target { owner: ME, managed: true };
+        assert!(matches!(user.delete(&catalogue, mine_managed), Err(Error::NotFound { .. })));
+        let admin = Someone::new(ORG_ADMIN, &[scope::ALL]);
+        let admin = admin.holder(&catalogue);
+        assert!(matches!(admin.patch(&catalogue, theirs), Err(Error::Forbidden { .. })));
+        assert!(admin.delete(&catalogue, theirs).is_ok());
+        assert!(admin.delete(&catalogue, mine_managed).is_ok());
+        assert!(matches!(admin.patch(&catalogue, mine_managed), Err(Error::Forbidden { .. })));
+    }
+
+    #[test]
+    fn nobody_gives_what_he_lacks() {
+        let catalogue = Catalogue::built_in();
+        let narrow = Someone::new(ORG_ADMIN, &["sp:my-personal-access-tokens:manage", "demo:x"]);
+        let narrow = narrow.holder(&catalogue);
+        let excess = |scopes: &[&str], kept: Option<&ScopeList>| {
+            narrow.refuse_excess(&catalogue, &wanted(scopes), kept).err().map(|e| e.to_string())
+        };
+        assert_eq!(excess(&["demo:x", "idn:my-personal-access-tokens:read", scope::DEFAULT], None), None);
+        for too_much in [scope::ALL, "demo:y", "sp:all-personal-access-tokens:read"] {
+            assert!(excess(&["demo:x", too_much], None).unwrap().contains(too_much));
+            assert_eq!(excess(&["demo:x", too_much], Some(&wanted(&[too_much]))), None, "kept");
+        }
+        let broad = Someone::new("USER", &["demo:x", scope::ALL]);
+        assert!(
+            broad.holder(&catalogue).refuse_excess(&catalogue, &wanted(&["any", scope::ALL]), None).is_ok()
+        );
+    }
+
+    #[test]
+    fn levels_are_granted_within_ones_own_rights() {
+        let catalogue = Catalogue::built_in();
+        let levels = |names: &[&str]| names.iter().map(|&n| n.to_owned()).collect::<Vec<_>>();
+        let admin = Someone::new(ORG_ADMIN, &[scope::ALL]);
+        assert!(admin.holder(&catalogue).grant_levels(&catalogue, &levels(&[ORG_ADMIN, "HELPDESK"])).is_ok());
+        assert!(admin.holder(&catalogue).grant_levels(&catalogue, &levels(&[PLATFORM])).is_err());
+        let narrow = Someone::new(ORG_ADMIN, &["idn:auth-user:manage"]);
+        assert!(narrow.holder(&catalogue).grant_levels(&catalogue, &levels(&[ORG_ADMIN])).is_err());
+        assert!(narrow.holder(&catalogue).grant_levels(&catalogue, &[]).is_ok());
+    }
+}

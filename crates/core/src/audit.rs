@@ -1,0 +1,160 @@
+//! Audit events (contract section 9): what happened, who did it to what, from where, and how it ended.
+
+use std::net::IpAddr;
+
+use serde_json::{Map, Value};
+
+use crate::id::{IdentityId, PatId, TrackingId};
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// A PAT was made.
+    PatCreated,
+    /// A PAT was patched, alone or in bulk.
+    PatUpdated,
+    /// A PAT was deleted.
+    PatDeleted,
+    /// A PAT reached its expiration date.
+    PatExpired,
+    /// A PAT was used.
+    PatUsed,
+    /// Somebody failed to use a PAT; one event may stand for many tries.
+    PatUseFailed,
+    /// An access token was revoked before its end.
+    AccessTokenRevoked,
+    /// Somebody signed in.
+    SignInPassed,
+    /// Somebody failed to sign in.
+    SignInFailed,
+    /// An identity was made.
+    IdentityCreated,
+    /// An identity's levels or password changed.
+    IdentityUpdated,
+    /// An identity's credentials stopped working.
+    IdentityDisabled,
+    /// An identity's credentials work again.
+    IdentityEnabled,
+    /// An identity was deleted, with its PATs.
+    IdentityDeleted,
+    /// A tenant was made.
+    TenantCreated,
+    /// The signing key was rotated.
+    SigningKeyRotated,
+}
+
+impl Action {
+    /// The stable name that filters and exports use, and the verb of the `operation` field.
+    fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::PatCreated => ("PERSONAL_ACCESS_TOKEN_CREATED", "CREATE"),
+            Self::PatUpdated => ("PERSONAL_ACCESS_TOKEN_UPDATED", "UPDATE"),
+            Self::PatDeleted => ("PERSONAL_ACCESS_TOKEN_DELETED", "DELETE"),
+            Self::PatExpired => ("PERSONAL_ACCESS_TOKEN_EXPIRED", "EXPIRE"),
+            Self::PatUsed => ("PERSONAL_ACCESS_TOKEN_USED", "USE"),
+            Self::PatUseFailed => ("PERSONAL_ACCESS_TOKEN_USE_FAILED", "USE"),
+            Self::AccessTokenRevoked => ("ACCESS_TOKEN_REVOKED", "REVOKE"),
+            Self::SignInPassed => ("SIGN_IN_PASSED", "SIGN_IN"),
+            Self::SignInFailed => ("SIGN_IN_FAILED", "SIGN_IN"),
+            Self::IdentityCreated => ("IDENTITY_CREATED", "CREATE"),
+            Self::IdentityUpdated => ("IDENTITY_UPDATED", "UPDATE"),
+            Self::IdentityDisabled => ("IDENTITY_DISABLED", "DISABLE"),
+            Self::IdentityEnabled => ("IDENTITY_ENABLED", "ENABLE"),
+            Self::IdentityDeleted => ("IDENTITY_DELETED", "DELETE"),
+            Self::TenantCreated => ("TENANT_CREATED", "CREATE"),
+            Self::SigningKeyRotated => ("SIGNING_KEY_ROTATED", "ROTATE"),
+        }
+    }
+
+    /// The stable name: `technicalName`.
+    pub fn technical_name(self) -> &'static str {
+        self.names().0
+    }
+
+    /// The verb: `operation`.
+    pub fn operation(self) -> &'static str {
+        self.names().1
+    }
+
+    /// How it ended: `status`.
+    pub fn status(self) -> &'static str {
+        match self {
+            Self::PatUseFailed | Self::SignInFailed => "FAILED",
+            _ => "PASSED",
+        }
+    }
+}
+
+/// One side of an event: the actor or the target.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Party {
+    /// What it is: `IDENTITY`, `PERSONAL_ACCESS_TOKEN`, `SYSTEM`, …
+    pub kind: &'static str,
+    /// Its id; the name of a part of Patron when it is no row.
+    pub id: String,
+    /// Its name at that moment.
+    pub name: String,
+}
+
+impl Party {
+    /// An identity.
+    pub fn identity(id: IdentityId, name: &str) -> Self {
+        Self { kind: "IDENTITY", id: id.to_string(), name: name.to_owned() }
+    }
+
+    /// A PAT.
+    pub fn pat(id: PatId, name: &str) -> Self {
+        Self { kind: "PERSONAL_ACCESS_TOKEN", id: id.to_string(), name: name.to_owned() }
+    }
+
+    /// The operator on the command line.
+    pub fn operator() -> Self {
+        Self { kind: "SYSTEM", id: "patron-admin".to_owned(), name: "patron admin".to_owned() }
+    }
+
+    /// Patron itself.
+    pub fn patron() -> Self {
+        Self { kind: "SYSTEM", id: "patron".to_owned(), name: "Patron".to_owned() }
+    }
+
+    /// Anything else that has an id and a name.
+    pub fn other(kind: &'static str, id: impl Into<String>, name: impl Into<String>) -> Self {
+        Self { kind, id: id.into(), name: name.into() }
+    }
+}
+
+/// Who asks for a change, from where, in which request: what every event of that change carries.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// Who.
+    pub actor: Party,
+    /// From where; none on the command line.
+    pub address: Option<IpAddr>,
+    /// In which request.
+    pub tracking: TrackingId,
+}
+
+/// An event that is about to be recorded in the transaction of its change.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// What happened.
+    pub action: Action,
+    /// To what.
+    pub target: Party,
+    /// What else is worth knowing; never a secret.
+    pub attributes: Map<String, Value>,
+}
+
+impl Event {
+    /// An event without attributes.
+    pub fn new(action: Action, target: Party) -> Self {
+        Self { action, target, attributes: Map::new() }
+    }
+
+    /// With one attribute more.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.attributes.insert(name.to_owned(), value.into());
+        self
+    }
+}

@@ -1,0 +1,45 @@
+//! Every limit in one place. A limit that the operator may set has its default here and its setting in
+//! `patron config check`; the others are part of the contract.
+
+/// PATs that an owner may have, managed ones aside. Setting `pat_limits.per_owner`.
+pub const PATS_PER_OWNER: u32 = 10;
+/// Characters of a PAT's name, a login name or a display name.
+pub const NAME_CHARS: usize = 255;
+/// Scopes of one PAT.
+pub const SCOPES_PER_PAT: usize = 100;
+/// Characters of one scope.
+pub const SCOPE_CHARS: usize = 255;
+/// Shortest life of an access token, seconds.
+pub const VALIDITY_MIN_SECONDS: u32 = 15;
+/// Longest life of an access token, and its default, seconds.
+pub const VALIDITY_MAX_SECONDS: u32 = 43_200;
+/// PATs that one bulk update may name.
+pub const BULK_IDS: usize = 25;
+/// Operations in one JSON Patch.
+pub const PATCH_OPERATIONS: usize = 200;
+/// Characters of a list filter.
+pub const FILTER_CHARS: usize = 2_000;
+/// Nested parentheses and negations of a list filter.
+pub const FILTER_LEVELS: usize = 32;
+/// Highest `limit` of a paged list.
+pub const PAGE_MAX: u32 = 250;
+/// Bytes of a request's body.
+pub const BODY_BYTES: usize = 64 * 1024;
+/// Parts of a multipart form, and pairs of an urlencoded one.
+pub const FORM_FIELDS: usize = 64;
+/// Characters of a tenant's name: a DNS label.
+pub const TENANT_NAME_CHARS: usize = 63;
+/// Levels that one identity may have.
+pub const LEVELS_PER_IDENTITY: usize = 32;
+/// Rights that the catalogue can know, the operator's own included.
+pub const RIGHTS: usize = 128;
+/// Characters of a password; argon2id reads all of them.
+pub const PASSWORD_CHARS: usize = 1_024;
+/// Fewest characters of a password that a person sets.
+pub const PASSWORD_MIN_CHARS: usize = 12;
+/// How often a PAT's `lastUsed` may move: once in 24 h.
+pub const LAST_USED_STEP_SECONDS: i64 = 24 * 3_600;
+/// How long a deleted PAT's id and secret hash are kept, so that its holder is told.
+pub const TOMBSTONE_SECONDS: i64 = 90 * 24 * 3_600;
+/// Days that the PAT made by bootstrap lives.
+pub const BOOTSTRAP_PAT_DAYS: i64 = 30;

@@ -1,0 +1,112 @@
+//! Names: of PATs, identities and tenants.
+
+use std::fmt;
+
+use crate::error::{Detail, Error, Result};
+use crate::limits::{NAME_CHARS, TENANT_NAME_CHARS};
+
+/// Reads a name that a person gave: trimmed, 1 to [`NAME_CHARS`] characters, no control characters.
+/// `field` is what the caller calls it, for the error's text.
+pub fn person_given(field: &str, given: &str) -> Result<String> {
+    let name = given.trim();
+    if name.is_empty() {
+        return Err(Error::invalid(Detail::Missing, format!("Field '{field}' is required.")));
+    }
+    if name.chars().count() > NAME_CHARS {
+        return Err(Error::invalid(
+            Detail::Length,
+            format!("Field '{field}' has more than {NAME_CHARS} characters."),
+        ));
+    }
+    if name.chars().any(char::is_control) {
+        return Err(Error::invalid(Detail::Value, format!("Field '{field}' has control characters.")));
+    }
+    Ok(name.to_owned())
+}
+
+/// The name of a tenant: a DNS label of lowercase letters, digits and inner hyphens, at most 63.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TenantName(String);
+
+impl TenantName {
+    /// The tenant of every host name that is not under the tenant domain.
+    pub const DEFAULT: &'static str = "default";
+
+    /// Reads a tenant's name.
+    pub fn parse(given: &str) -> Result<Self> {
+        let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        if given.is_empty() {
+            return Err(Error::invalid(Detail::Missing, "A tenant needs a name."));
+        }
+        if given.len() > TENANT_NAME_CHARS {
+            return Err(Error::invalid(
+                Detail::Length,
+                format!("A tenant's name has at most {TENANT_NAME_CHARS} characters."),
+            ));
+        }
+        if !given.bytes().all(allowed) || given.starts_with('-') || given.ends_with('-') {
+            return Err(Error::invalid(
+                Detail::Value,
+                "A tenant's name has lowercase letters, digits and inner hyphens only.",
+            ));
+        }
+        Ok(Self(given.to_owned()))
+    }
+
+    /// The default tenant's name.
+    pub fn default_tenant() -> Self {
+        Self(Self::DEFAULT.to_owned())
+    }
+
+    /// Its text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for TenantName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn names_are_trimmed_and_bounded() {
+        assert_eq!(person_given("name", "  NodeJS Integration\n").unwrap(), "NodeJS Integration");
+        assert_eq!(person_given("name", &"名".repeat(255)).unwrap().chars().count(), 255);
+        let code = |given: &str| match person_given("name", given) {
+            Err(Error::Invalid { detail, .. }) => Some(detail),
+            _ => None,
+        };
+        assert_eq!(code(" \t\n"), Some(Detail::Missing));
+        assert_eq!(code(&"a".repeat(256)), Some(Detail::Length));
+        assert_eq!(code("a\u{0}b"), Some(Detail::Value));
+        assert_eq!(code("a\u{85}b"), Some(Detail::Value));
+        assert_eq!(code("<script>\u{202e}👩‍🚀"), None);
+    }
+
+    #[test]
+    fn tenants_are_dns_labels() {
+        for good in ["a", "acme", "a-1", "0", &"a".repeat(63)] {
+            assert!(TenantName::parse(good).is_ok(), "{good}");
+        }
+        for bad in ["", "-a", "a-", "Acme", "a.b", "a_b", "é", &"a".repeat(64)] {
+            assert!(TenantName::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn an_accepted_name_reads_as_itself(given in "\\PC{0,300}") {
+            if let Ok(name) = person_given("name", &given) {
+                prop_assert_eq!(person_given("name", &name).unwrap(), name);
+            }
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! `/audit-events/v1` (contract sections 9 and 11).
+
+use axum::http::{HeaderValue, StatusCode};
+use patron_api::{AuditEvent, AuditParty};
+use patron_core::Result;
+use patron_core::criteria::{AUDIT_EVENTS, Criteria, Operand};
+use patron_core::id::TenantKey;
+use patron_core::limits::PAGE_MAX;
+use patron_store::Store;
+use patron_store::audit::Recorded;
+
+use crate::app::Request;
+use crate::auth::Caller;
+use crate::body::{Page, Query};
+use crate::respond::{self, Answer, Failure};
+
+/// Rows that are read at a time.
+const ROWS: u32 = 500;
+
+/// An event as the API writes it.
+pub fn written(event: &Recorded, tenant: &str) -> AuditEvent {
+    let party = |[kind, id, name]: &[String; 3]| AuditParty { kind: kind.clone(), id: id.clone(), name: name.clone() };
+    AuditEvent {
+        id: event.id.to_string(),
+        created: event.created.to_string(),
+        tenant: tenant.to_owned(),
+        technical_name: event.technical_name.clone(),
+        actor: party(&event.actor),
+        target: party(&event.target),
+        ip_address: event.ip_address.clone(),
+        tracking_number: event.tracking_number.to_string(),
+        operation: event.operation.clone(),
+        status: event.status.clone(),
+        attributes: event.attributes.clone(),
+    }
+}
+
+/// `GET /audit-events/v1`: a page of the trail, newest first, 250 events unless `limit` says less.
+pub async fn list(request: Request, caller: Caller) -> Result<Answer, Failure> {
+    let query = Query::parse(request.parts.uri.query())?;
+    let page = query.page()?;
+    let page = Page { limit: Some(page.limit.unwrap_or(PAGE_MAX)), ..page };
+    let app = &request.app;
+    // What happened a moment ago is in the trail.
+    app.recorder.flush().await?;
+    let filters = query.one("filters")?.unwrap_or_default();
+    let (events, total) = select(&app.store, caller.tenant, filters, page).await?;
+    let name = request.site.name.as_str();
+    let shown: Vec<AuditEvent> = events.iter().map(|event| written(event, name)).collect();
+    let mut answer = respond::json(StatusCode::OK, &shown);
+    if page.count {
+        answer.headers_mut().insert("x-total-count", HeaderValue::from(total));
+    }
+    Ok(answer)
+}
+
+/// The events of one page, and how many there are in all when the page asks for it.
+pub async fn select(
+    store: &Store,
+    tenant: TenantKey,
+    filters: &str,
+    page: Page,
+) -> Result<(Vec<Recorded>, u64)> {
+    let criteria = Criteria::parse(filters, AUDIT_EVENTS)?;
+    let one = |field: &str| match criteria.pinned(field).as_deref() {
+        Some([only]) => Some((*only).to_owned()),
+        _ => None,
+    };
+    let (actor, target) = (one("actor.id"), one("target.id"));
+    let (mut before, mut found, mut total) = (i64::MAX, Vec::new(), 0_u64);
+    let (from, to) = (u64::from(page.offset), u64::from(page.offset) + u64::from(page.limit.unwrap_or(u32::MAX)));
+    loop {
+        let rows = store.audit_page(tenant, actor.clone(), target.clone(), before, ROWS).await?;
+        let full = rows.len() == ROWS as usize;
+        before = rows.last().map_or(before, |last| last.seq);
+        for event in rows.into_iter().filter(|event| matches(&criteria, event)) {
+            if (from..to).contains(&total) {
+                found.push(event);
+            }
+            total += 1;
+            if total == to && !page.count {
+                return Ok((found, total));
+            }
+        }
+        if !full {
+            return Ok((found, total));
+        }
+    }
+}
+
+fn matches(criteria: &Criteria, event: &Recorded) -> bool {
+    criteria.matches(&|field: &str| match field {
+        "technicalName" => Operand::Text(&event.technical_name),
+        "actor.id" => Operand::Text(&event.actor[1]),
+        "target.id" => Operand::Text(&event.target[1]),
+        _ => Operand::Time(event.created),
+    })
+}

@@ -1,0 +1,159 @@
+//! `patron bootstrap`: the first tenant, administrator and PAT.
+
+use std::fs::{self, OpenOptions};
+use std::io::{IsTerminal as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use patron_core::clock::{Clock as _, Entropy};
+use patron_core::identity::Draft as IdentityDraft;
+use patron_core::limits::BOOTSTRAP_PAT_DAYS;
+use patron_core::pat::{Draft, Rules};
+use patron_core::rights::ORG_ADMIN;
+use patron_core::secret::Password;
+use patron_store::Store;
+use patron_store::bootstrap::{Bootstrap, Bootstrapped};
+use serde_json::{Value, json};
+
+use super::open::{explain, operator};
+use super::{Failed, Session, show};
+use crate::keys;
+use crate::passwords::Passwords;
+use crate::system::{SystemClock, SystemEntropy};
+
+/// The administrator's login name.
+const ADMIN: &str = "admin";
+/// The first PAT's name.
+const PAT: &str = "bootstrap";
+const FILE: &str = "bootstrap.json";
+const SECONDS_A_DAY: i64 = 86_400;
+
+#[derive(Args)]
+pub(super) struct BootstrapArgs {
+    /// Give the administrator a new password and a new first token, when there was a bootstrap before
+    #[arg(long)]
+    reset_admin: bool,
+}
+
+pub(super) async fn run(session: &Session, args: &BootstrapArgs) -> Result<(), Failed> {
+    let store = session.open_or_create().await?;
+    let result = bootstrap(session, &store, args.reset_admin).await;
+    store.close().await;
+    match result? {
+        Some(answer) => tell(session, &answer),
+        None => Err("there was a bootstrap before; use --reset-admin for a new password and a new token".into()),
+    }
+}
+
+/// Bootstraps and writes `bootstrap.json`; `None` when it was done before.
+pub(super) async fn bootstrap(session: &Session, store: &Store, reset: bool) -> Result<Option<Answer>, Failed> {
+    let before = store.is_bootstrapped().await.map_err(explain)?;
+    if before && !reset {
+        return Ok(None);
+    }
+    let master = session.master_key(!before)?;
+    let file = Unfinished::create(&session.data_dir()?.join(FILE))?;
+    let entropy = Session::entropy();
+    let password = Password::generate(&entropy);
+    let password_hash = Passwords::new(1, entropy.clone()).hash(password.clone()).await.map_err(explain)?;
+    let now = SystemClock.now();
+    let admin = IdentityDraft {
+        name: ADMIN.to_owned(),
+        display_name: Some("Administrator".to_owned()),
+        levels: vec![ORG_ADMIN.to_owned()],
+        ..IdentityDraft::default()
+    };
+    let pat = Draft {
+        name: Some(PAT.to_owned()),
+        expiration_date: Some(now.plus_seconds(BOOTSTRAP_PAT_DAYS * SECONDS_A_DAY).to_string()),
+        ..Draft::default()
+    };
+    let with = Bootstrap {
+        admin: admin.check(&session.catalogue()?).map_err(explain)?,
+        password_hash,
+        pat: pat.check(Rules::Current, now).map_err(explain)?,
+        keys: if before { Vec::new() } else { keys::bootstrap(now, &master, &entropy as &dyn Entropy)?.to_vec() },
+    };
+    let made = if before {
+        Some(store.reset_admin(operator(), with).await.map_err(explain)?)
+    } else {
+        store.bootstrap(operator(), with).await.map_err(explain)?
+    };
+    let Some(made) = made else { return Ok(None) };
+    let answer = Answer { json: answer(session, &made, &password), path: session.settings.data_dir.join(FILE) };
+    file.finish(&show::pretty(&answer.json))?;
+    Ok(Some(answer))
+}
+
+/// What bootstrap made, secrets in the clear. It has no `Debug`.
+pub(super) struct Answer {
+    json: Value,
+    pub(super) path: PathBuf,
+}
+
+fn answer(session: &Session, made: &Bootstrapped, password: &Password) -> Value {
+    json!({
+        "tenant": made.tenant.name.as_str(),
+        "baseUrl": session.settings.base_url(),
+        "identityId": made.admin.id.to_string(),
+        "userName": made.admin.name,
+        "password": password.expose(),
+        "clientId": made.pat.id.to_string(),
+        "clientSecret": made.secret.expose(),
+    })
+}
+
+/// Tells what was made: as JSON when asked, or else to a terminal alone.
+pub(super) fn tell(session: &Session, answer: &Answer) -> Result<(), Failed> {
+    if session.json {
+        return show::out(&show::pretty(&answer.json));
+    }
+    eprintln!("The first tenant, administrator and token are in {}.", answer.path.display());
+    if std::io::stdout().is_terminal() {
+        let fields = ["tenant", "baseUrl", "identityId", "userName", "password", "clientId", "clientSecret"];
+        return show::out(&show::table(&answer.json, &fields));
+    }
+    Ok(())
+}
+
+/// A file for secrets on its way to its name: opened before the database changes, so that a folder that cannot be
+/// written is found out in time.
+struct Unfinished {
+    file: fs::File,
+    temporary: PathBuf,
+    path: PathBuf,
+    finished: bool,
+}
+
+impl Unfinished {
+    fn create(path: &Path) -> Result<Self, Failed> {
+        let mut suffix = [0; 8];
+        SystemEntropy.fill(&mut suffix);
+        let temporary = path.with_extension(format!("json.{}", hex::encode(suffix)));
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&temporary)
+            .map_err(|error| format!("{} cannot be written: {error}", temporary.display()))?;
+        Ok(Self { file, temporary, path: path.to_owned(), finished: false })
+    }
+
+    fn finish(mut self, text: &str) -> Result<(), Failed> {
+        self.file.write_all(text.as_bytes())?;
+        self.file.write_all(b"\n")?;
+        self.file.sync_all()?;
+        fs::rename(&self.temporary, &self.path)?;
+        self.finished = true;
+        Ok(())
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if !self.finished {
+            let _ = fs::remove_file(&self.temporary);
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! The way of a request from the socket to its handler and back: what is the same for every endpoint stands here.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::header::{CONTENT_SECURITY_POLICY, HOST, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderMap, HeaderValue, Method, Uri};
+use axum::routing::{MethodRouter, any};
+use axum::{Extension, Router};
+use futures_util::FutureExt as _;
+use patron_core::id::TrackingId;
+use patron_core::name::TenantName;
+use patron_core::{Error, Result};
+use sync_wrapper::SyncWrapper;
+use tower::ServiceExt as _;
+use tracing::Instrument as _;
+
+use crate::app::{App, Request};
+use crate::auth::Caller;
+use crate::forwarded::{self, Forwarded};
+use crate::memory::Site;
+use crate::paths::{self, PathFacts};
+use crate::respond::{self, Answer, Failure, TRACKING_HEADER};
+use crate::routes::{Access, Handler, Route, routes};
+
+/// How long a handler may take, the streaming of its answer aside.
+const HANDLER_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What is known of a request before it is routed.
+#[derive(Clone)]
+struct Arrival {
+    site: Arc<Site>,
+    address: IpAddr,
+    tracking: TrackingId,
+    facts: PathFacts,
+}
+
+/// The service as a function from requests to answers.
+#[derive(Clone)]
+pub struct Front {
+    app: Arc<App>,
+    router: Router,
+}
+
+impl Front {
+    /// The service over this state.
+    pub fn new(app: Arc<App>) -> Self {
+        let mut by_path: BTreeMap<String, Vec<Route>> = BTreeMap::new();
+        for route in routes() {
+            by_path.entry(route.path.clone()).or_default().push(route);
+        }
+        let mut router = Router::new().fallback(|| async { refuse(Error::not_found("There is nothing at this path.")) });
+        for (path, routes) in by_path {
+            router = router.route(&path, methods(routes, &app));
+        }
+        Self { app, router }
+    }
+
+    /// Answers a request that came over a connection from `peer`.
+    pub async fn answer(&self, peer: IpAddr, request: axum::http::Request<Body>) -> Answer {
+        let tracking = TrackingId::random(&self.app.entropy);
+        let span = tracing::error_span!("request", %tracking);
+        let path = self.path_of(request.uri());
+        let facts = PathFacts::of(&path);
+        let handled = AssertUnwindSafe(self.handle(peer, request, tracking, path, facts)).catch_unwind();
+        let result = match tokio::time::timeout(HANDLER_TIMEOUT, handled.instrument(span)).await {
+            Ok(Ok(Ok(answer))) => Ok(answer),
+            Ok(Ok(Err(error))) => Err(error),
+            Ok(Err(_)) => Err(Error::internal("a handler panicked")),
+            Err(_) => Err(Error::unavailable("a handler took too long")),
+        };
+        let mut answer = result
+            .unwrap_or_else(|error| respond::failure(&Failure::Rule(error), facts.shape, tracking));
+        if let Some(Refused(failure)) = answer.extensions_mut().remove::<Refused>() {
+            answer = respond::failure(&failure, facts.shape, tracking);
+        }
+        finish(&mut answer, tracking, facts);
+        answer
+    }
+
+    /// The path with single slashes, without the prefix that a proxy in front left on it.
+    fn path_of(&self, uri: &Uri) -> String {
+        let path = paths::normal(uri.path());
+        let prefix = paths::normal(self.app.settings.public_url.path());
+        match path.strip_prefix(&prefix) {
+            Some("") => "/".to_owned(),
+            Some(rest) if prefix != "/" && rest.starts_with('/') => rest.to_owned(),
+            _ => path,
+        }
+    }
+
+    async fn handle(
+        &self,
+        peer: IpAddr,
+        mut request: axum::http::Request<Body>,
+        tracking: TrackingId,
+        path: String,
+        facts: PathFacts,
+    ) -> Result<Answer> {
+        let forwarded = forwarded::resolve(peer, request.headers(), &self.app.settings.trusted_proxies);
+        let Forwarded { client: address, host, .. } = forwarded;
+        let host = host.or_else(|| host_of(request.uri(), request.headers()));
+        let site = self.site(host, facts).await?;
+        let path_and_query = match request.uri().query() {
+            Some(query) => format!("{path}?{query}"),
+            None => path,
+        };
+        *request.uri_mut() = path_and_query.parse().map_err(|_| Error::not_found("There is nothing at this path."))?;
+        request.extensions_mut().insert(Arrival { site, address, tracking, facts });
+        match self.router.clone().oneshot(request).await {
+            Ok(answer) => Ok(answer),
+            Err(never) => match never {},
+        }
+    }
+
+    /// The tenant that a request asks, by its host name (contract section 2).
+    async fn site(&self, host: Option<String>, facts: PathFacts) -> Result<Arc<Site>> {
+        // At the gateway the host is the application's; the credential says which tenant.
+        let gateway = facts.shape == respond::Shape::Gateway;
+        let name = host.filter(|_| !gateway).and_then(|host| self.app.settings.tenant_of_host(&host));
+        let name = name.unwrap_or_else(|| TenantName::DEFAULT.to_owned());
+        if let Some(site) = self.app.memory.site(&name) {
+            return Ok(site);
+        }
+        // Made a moment ago by another process, perhaps.
+        self.app.memory.refresh().await?;
+        self.app.memory.site(&name).ok_or_else(|| Error::not_found("There is no such tenant."))
+    }
+}
+
+fn host_of(uri: &Uri, headers: &HeaderMap) -> Option<String> {
+    let host = uri.authority().map(ToString::to_string);
+    host.or_else(|| headers.get(HOST)?.to_str().ok().map(str::to_owned))
+}
+
+/// A failure on its way out of the router, to be told in the shape of the path that was asked.
+#[derive(Clone)]
+struct Refused(Arc<Failure>);
+
+fn refuse(failure: impl Into<Failure>) -> Answer {
+    let mut answer = respond::empty(axum::http::StatusCode::INTERNAL_SERVER_ERROR);
+    answer.extensions_mut().insert(Refused(Arc::new(failure.into())));
+    answer
+}
+
+/// What is the same in every answer.
+fn finish(answer: &mut Answer, tracking: TrackingId, facts: PathFacts) {
+    let headers = answer.headers_mut();
+    if let Ok(tracking) = HeaderValue::from_str(&tracking.to_string()) {
+        headers.insert(TRACKING_HEADER, tracking);
+    }
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers
+        .entry(CONTENT_SECURITY_POLICY)
+        .or_insert_with(|| HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
+    if facts.deprecated {
+        headers.insert("x-deprecated", HeaderValue::from_static("true"));
+    }
+}
+
+/// All methods of one path.
+fn methods(routes: Vec<Route>, app: &Arc<App>) -> MethodRouter {
+    let allow: Vec<String> = routes.iter().filter_map(|route| Some(route.method.as_ref()?.to_string())).collect();
+    let (allow, routes, app) = (Arc::new(allow.join(", ")), Arc::new(routes), Arc::clone(app));
+    any(move |Extension(arrival): Extension<Arrival>, request: axum::http::Request<Body>| async move {
+        // A HEAD is answered as the GET that it stands for; the body is left out on the wire (RFC 9110 section 9.3.2).
+        let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
+        let Some(route) = routes.iter().find(|route| route.method.as_ref().is_none_or(|m| m == method)) else {
+            return refuse(Error::MethodNotAllowed { allow: allow.to_string() });
+        };
+        let timer = app.metrics.request(route.name);
+        let answer = match dispatch(Arc::clone(&app), route, arrival, request).await {
+            Ok(answer) => answer,
+            Err(failure) => refuse(failure),
+        };
+        let status = match answer.extensions().get::<Refused>() {
+            Some(Refused(failure)) => respond::status_of(failure),
+            None => answer.status(),
+        };
+        timer.done(status);
+        answer
+    })
+}
+
+async fn dispatch(
+    app: Arc<App>,
+    route: &Route,
+    arrival: Arrival,
+    request: axum::http::Request<Body>,
+) -> Result<Answer, Failure> {
+    let Arrival { site, address, tracking, facts } = arrival;
+    let (parts, body) = request.into_parts();
+    let request = Request { app, site, address, tracking, facts, parts, body: SyncWrapper::new(body) };
+    match route.handler {
+        Handler::Open(handler) => handler(request).await,
+        Handler::Api(access, handler) => {
+            let caller = request.caller().await?;
+            check_access(access, &request.app, &caller)?;
+            handler(request, caller).await
+        }
+    }
+}
+
+fn check_access(access: Access, app: &App, caller: &Caller) -> Result<()> {
+    match access {
+        Access::Credential => Ok(()),
+        Access::SomePatRight => caller.holder().require_some_pat_right(),
+        Access::Right(right) => caller.holder().require(&app.catalogue, right),
+    }
+}

@@ -1,0 +1,29 @@
+//! Patron, a personal access token authority: the service, its pages and its command line.
+//!
+//! `docs/architecture.md` is the map. In short: [`routes`] is the table of endpoints, [`front`] what is the same for
+//! all of them, [`auth`] who is asking, [`memory`] what the hot path reads, [`cli`] the commands.
+
+pub mod api;
+pub mod app;
+pub mod auth;
+pub mod body;
+pub mod cli;
+pub mod config;
+pub mod docs;
+pub mod forwarded;
+pub mod front;
+pub mod housekeeping;
+pub mod keys;
+pub mod limiter;
+pub mod listener;
+pub mod management;
+pub mod memory;
+pub mod oauth;
+pub mod openapi;
+pub mod passwords;
+pub mod paths;
+pub mod recorder;
+pub mod respond;
+pub mod routes;
+pub mod system;
+pub mod telemetry;

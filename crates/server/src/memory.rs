@@ -1,0 +1,308 @@
+//! What the hot path reads instead of the database, kept true by the store's change feed.
+//!
+//! Before a request relies on anything here it calls [`Memory::refresh`], which asks the store whether any process
+//! has committed something since; if so, what changed is forgotten first. So a deletion by `patron admin` counts
+//! from the next request on, and a database out of reach is an error, never an answer from memory.
+//!
+//! A look-up that began before a change and ends after it must not bring the old state back: every loader notes
+//! [`Memory::epoch`] before it reads, and takes its entry out again when the epoch has moved.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use patron_core::clock::Clock;
+use patron_core::id::{IdentityId, PatId, TenantKey, TokenId};
+use patron_core::identity::Identity;
+use patron_core::name::TenantName;
+use patron_core::pat::{Pat, moves_last_used};
+use patron_core::secret::SecretHash;
+use patron_core::time::Timestamp;
+use patron_core::{Error, Result};
+use patron_store::Store;
+use patron_store::changes::Change;
+use patron_store::pats::Credential;
+use patron_store::tenants::Tenant;
+use quick_cache::sync::Cache;
+use sha2::{Digest as _, Sha256};
+
+use crate::config::Settings;
+use crate::keys::{Claims, KeyRing, MasterKey};
+
+/// PATs, identities and verified access tokens that are kept in memory, each.
+const CACHED: usize = 100_000;
+
+/// A tenant as requests see it.
+#[derive(Debug)]
+pub struct Site {
+    /// What rows carry.
+    pub key: TenantKey,
+    /// Its id as text.
+    pub id: String,
+    /// Its name.
+    pub name: TenantName,
+    /// Its public URL without a slash at the end: the `iss` claim, and what every link begins with.
+    pub url: String,
+    /// The `aud` claim of its access tokens.
+    pub audience: String,
+}
+
+/// What is known of a PAT that was presented.
+pub enum Known {
+    /// It is there.
+    Present(Arc<PresentPat>),
+    /// It was deleted less than 90 days ago.
+    Deleted {
+        /// Where it was.
+        tenant: TenantKey,
+        /// The hash of its secret.
+        hash: SecretHash,
+    },
+}
+
+/// A PAT that is there.
+pub struct PresentPat {
+    /// The PAT, but for its `last_used`.
+    pub pat: Pat,
+    /// The hash of its secret.
+    pub hash: SecretHash,
+    /// Its id as text.
+    pub id: String,
+    /// Its scopes, a space between.
+    pub scope: String,
+    last_used: AtomicI64,
+}
+
+const NEVER_USED: i64 = i64::MIN;
+
+impl PresentPat {
+    fn new(pat: Pat, hash: SecretHash) -> Self {
+        let last_used = AtomicI64::new(pat.last_used.map_or(NEVER_USED, Timestamp::millis));
+        Self { id: pat.id.to_string(), scope: pat.scope.joined(), pat, hash, last_used }
+    }
+
+    /// Whether a use at `now` moves `lastUsed`; says so once, to the first who asks.
+    pub fn use_moves(&self, now: Timestamp) -> bool {
+        let last = self.last_used.load(Ordering::Relaxed);
+        let known = (last != NEVER_USED).then(|| Timestamp::from_millis(last));
+        moves_last_used(known, now)
+            && self.last_used.compare_exchange(last, now.millis(), Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+}
+
+/// See the module's text.
+pub struct Memory {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    settings: Arc<Settings>,
+    master: MasterKey,
+    /// The store's version when this memory was last made true.
+    version: AtomicI64,
+    /// The last entry of the feed that was applied; the lock lets one refresh run at a time.
+    seen: tokio::sync::Mutex<i64>,
+    epoch: AtomicU64,
+    pats: Cache<PatId, Arc<Known>>,
+    identities: Cache<IdentityId, Arc<Identity>>,
+    tokens: Cache<[u8; 32], Arc<Claims>>,
+    sites: RwLock<Arc<HashMap<String, Arc<Site>>>>,
+    keys: RwLock<Arc<KeyRing>>,
+    revoked: RwLock<HashMap<TokenId, Timestamp>>,
+}
+
+impl Memory {
+    /// A memory that knows what the store holds now.
+    pub async fn load(
+        store: Store,
+        clock: Arc<dyn Clock>,
+        settings: Arc<Settings>,
+        master: MasterKey,
+    ) -> Result<Self> {
+        let keys = open_keys(&store, &master, clock.now()).await?;
+        let memory = Self {
+            store,
+            clock,
+            settings,
+            master,
+            version: AtomicI64::new(i64::MIN),
+            seen: tokio::sync::Mutex::new(0),
+            epoch: AtomicU64::new(0),
+            pats: Cache::new(CACHED),
+            identities: Cache::new(CACHED),
+            tokens: Cache::new(CACHED),
+            sites: RwLock::default(),
+            keys: RwLock::new(Arc::new(keys)),
+            revoked: RwLock::default(),
+        };
+        let mut seen = memory.seen.lock().await;
+        let version = memory.store.version()?;
+        *seen = memory.store.last_change().await?;
+        memory.forget_everything().await?;
+        memory.version.store(version, Ordering::Release);
+        drop(seen);
+        Ok(memory)
+    }
+
+    /// Makes the memory true: whatever any process had committed when this was called is known when it returns.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the database cannot be asked.
+    pub async fn refresh(&self) -> Result<()> {
+        if self.store.version()? == self.version.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let mut seen = self.seen.lock().await;
+        // Asked before the feed is read: what is committed in between shows as another version next time.
+        let version = self.store.version()?;
+        if version == self.version.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let changes = self.store.changes_after(*seen).await?;
+        match changes.entries {
+            Some(entries) => self.apply(&entries).await?,
+            None => self.forget_everything().await?,
+        }
+        *seen = changes.last;
+        self.version.store(version, Ordering::Release);
+        Ok(())
+    }
+
+    async fn apply(&self, entries: &[Change]) -> Result<()> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        self.epoch.fetch_add(1, Ordering::SeqCst);
+        let (mut tenants, mut keys) = (false, false);
+        for entry in entries {
+            match entry {
+                Change::Pat(id) => drop(self.pats.remove(id)),
+                Change::Identity(id) => drop(self.identities.remove(id)),
+                Change::Tenant(_) => tenants = true,
+                Change::Keys => keys = true,
+                Change::Token(id) => {
+                    if let Some(expires) = self.store.revoked_token(*id).await? {
+                        self.note_revoked([(*id, expires)]);
+                    }
+                }
+            }
+        }
+        if tenants {
+            self.load_sites().await?;
+        }
+        if keys {
+            self.load_keys().await?;
+        }
+        Ok(())
+    }
+
+    async fn forget_everything(&self) -> Result<()> {
+        self.epoch.fetch_add(1, Ordering::SeqCst);
+        self.pats.clear();
+        self.identities.clear();
+        self.tokens.clear();
+        self.note_revoked(self.store.revoked_tokens().await?);
+        self.load_sites().await?;
+        self.load_keys().await
+    }
+
+    async fn load_sites(&self) -> Result<()> {
+        let tenants = self.store.tenants().await?;
+        let sites = tenants.iter().map(|tenant| (tenant.name.to_string(), Arc::new(self.site_of(tenant))));
+        *self.sites.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(sites.collect());
+        Ok(())
+    }
+
+    fn site_of(&self, tenant: &Tenant) -> Site {
+        let url = self.settings.tenant_url(tenant.name.as_str());
+        let audience = self.settings.tokens.audience.clone().unwrap_or_else(|| url.clone());
+        Site { key: tenant.key, id: tenant.id.to_string(), name: tenant.name.clone(), url, audience }
+    }
+
+    async fn load_keys(&self) -> Result<()> {
+        let ring = open_keys(&self.store, &self.master, self.clock.now()).await?;
+        // Tokens of a key that is gone must not live on as verified.
+        self.tokens.clear();
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
+        Ok(())
+    }
+
+    fn note_revoked(&self, tokens: impl IntoIterator<Item = (TokenId, Timestamp)>) {
+        let now = self.clock.now();
+        let mut revoked = self.revoked.write().unwrap_or_else(PoisonError::into_inner);
+        revoked.retain(|_, expires| *expires > now);
+        revoked.extend(tokens);
+    }
+
+    /// Whether an access token was revoked.
+    pub fn is_revoked(&self, id: TokenId) -> bool {
+        self.revoked.read().unwrap_or_else(PoisonError::into_inner).contains_key(&id)
+    }
+
+    /// The tenant of this name.
+    pub fn site(&self, name: &str) -> Option<Arc<Site>> {
+        self.sites.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// The tenant of this key.
+    pub fn site_by_key(&self, key: TenantKey) -> Option<Arc<Site>> {
+        let sites = Arc::clone(&self.sites.read().unwrap_or_else(PoisonError::into_inner));
+        sites.values().find(|site| site.key == key).cloned()
+    }
+
+    /// The signing keys.
+    pub fn keys(&self) -> Arc<KeyRing> {
+        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What is known of a PAT, and whether it was in memory already.
+    pub async fn pat(&self, id: PatId) -> Result<(Option<Arc<Known>>, bool)> {
+        if let Some(known) = self.pats.get(&id) {
+            return Ok((Some(known), true));
+        }
+        let epoch = self.epoch.load(Ordering::SeqCst);
+        let Some(found) = self.store.credential(id).await? else { return Ok((None, false)) };
+        let known = Arc::new(match found {
+            Credential::Present { pat, hash } => Known::Present(Arc::new(PresentPat::new(pat, hash))),
+            Credential::Deleted { tenant, hash } => Known::Deleted { tenant, hash },
+        });
+        self.pats.insert(id, Arc::clone(&known));
+        if self.epoch.load(Ordering::SeqCst) != epoch {
+            self.pats.remove(&id);
+        }
+        Ok((Some(known), false))
+    }
+
+    /// Asks the database for a PAT that nobody has, so that a wrong secret costs what an unknown id costs.
+    pub async fn look_for_nobody(&self) -> Result<()> {
+        self.store.credential(PatId::from_bytes([0; 16])).await.map(drop)
+    }
+
+    /// An identity of any tenant.
+    pub async fn identity(&self, id: IdentityId) -> Result<Option<Arc<Identity>>> {
+        if let Some(identity) = self.identities.get(&id) {
+            return Ok(Some(identity));
+        }
+        let epoch = self.epoch.load(Ordering::SeqCst);
+        let Some(found) = self.store.credential_owner(id).await? else { return Ok(None) };
+        let identity = Arc::new(found);
+        self.identities.insert(id, Arc::clone(&identity));
+        if self.epoch.load(Ordering::SeqCst) != epoch {
+            self.identities.remove(&id);
+        }
+        Ok(Some(identity))
+    }
+
+    /// The claims of an access token whose signature is good. One that was verified before is found by its hash.
+    pub fn verified(&self, token: &str) -> Result<Arc<Claims>, crate::keys::JwtError> {
+        let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
+        if let Some(claims) = self.tokens.get(&hash) {
+            return Ok(claims);
+        }
+        let claims = Arc::new(self.keys().verify(token, self.clock.now())?);
+        self.tokens.insert(hash, Arc::clone(&claims));
+        Ok(claims)
+    }
+}
+
+async fn open_keys(store: &Store, master: &MasterKey, now: Timestamp) -> Result<KeyRing> {
+    KeyRing::open(&store.signing_keys().await?, master, now).map_err(Error::internal)
+}

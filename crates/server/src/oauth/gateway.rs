@@ -1,0 +1,60 @@
+//! `/forward-auth`: lets a reverse proxy in front of any application ask whether a request may pass
+//! (nginx `auth_request`, Caddy `forward_auth`, Traefik `ForwardAuth`).
+
+use axum::http::{HeaderValue, StatusCode};
+use patron_core::Error;
+use patron_core::error::shorten;
+use patron_core::scope;
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+
+use crate::app::Request;
+use crate::auth::Presented;
+use crate::body::Query;
+use crate::respond::{self, Answer, Failure};
+
+/// What a header value cannot hold as it is, and the percent sign that says so.
+const ENCODED: &AsciiSet = &CONTROLS.add(b'%').add(b' ').add(b'"').add(b',').add(b';').add(b'\\');
+
+/// Answers 200 with who it is, 401, or 403 when `?scope=` asks for more.
+pub async fn forward_auth(request: Request) -> Result<Answer, Failure> {
+    let app = &request.app;
+    let query = Query::parse(request.parts.uri.query())?;
+    let asked_tenant = match query.one("tenant")?.filter(|name| !name.is_empty()) {
+        None => None,
+        Some(name) => {
+            app.memory.refresh().await?;
+            let site = app.memory.site(name);
+            // Nobody is anybody in a tenant that is not there.
+            Some(site.ok_or_else(|| Error::unauthenticated("JWT validation failed: JWT is not valid here"))?.key)
+        }
+    };
+    let at = Presented { tenant: asked_tenant, ..request.presented() };
+    // A gateway turns 429 into 500, so whoever guesses too often is told 401 here, without being heard any more.
+    let caller = match app.caller(&request.parts.headers, at, request.tracking).await {
+        Err(Error::RateLimited { .. }) => return Err(Error::unauthenticated("Too many wrong credentials").into()),
+        other => other?,
+    };
+    if let Some(wanted) = query.one("scope")?.filter(|scope| !scope.is_empty()) {
+        let held = caller.scopes.as_slice();
+        let named = held.iter().any(|scope| app.catalogue.same_scope(scope, wanted));
+        let granted = named || caller.scopes.grants_all();
+        if !granted || !app.catalogue.is_open(wanted, &caller.identity.levels) {
+            return Err(Error::forbidden(format!("The credential does not have the scope '{}'.", shorten(wanted))).into());
+        }
+    }
+    let site = app.memory.site_by_key(caller.tenant).ok_or_else(|| Error::internal("a credential without a tenant"))?;
+    let mut answer = respond::empty(StatusCode::OK);
+    for (name, value) in [
+        ("x-auth-identity", caller.identity.id.to_string()),
+        ("x-auth-user", utf8_percent_encode(&caller.identity.name, ENCODED).to_string()),
+        ("x-auth-client", caller.pat.to_string()),
+        ("x-auth-tenant", site.name.to_string()),
+        ("x-auth-scope", caller.scopes.joined()),
+    ] {
+        let value = HeaderValue::from_str(&value).map_err(Error::internal)?;
+        answer.headers_mut().insert(name, value);
+    }
+    answer.headers_mut().insert("cache-control", HeaderValue::from_static("no-store"));
+    debug_assert!(caller.scopes.as_slice().iter().all(|scope| scope::is_scope_token(scope)));
+    Ok(answer)
+}

@@ -1,0 +1,106 @@
+//! `POST /oauth/token`: a PAT is exchanged for an access token (RFC 6749 section 4.4, RFC 9068).
+
+use axum::http::header::CACHE_CONTROL;
+use axum::http::{HeaderValue, StatusCode};
+use patron_api::TokenResponse;
+use patron_core::Error;
+use patron_core::id::TokenId;
+use patron_core::pat::Pat;
+use patron_core::scope::ScopeList;
+
+use super::{OAuthError, TokenRequest, client_of, params_of};
+use crate::app::{App, Request};
+use crate::auth::Proven;
+use crate::config::ScopeClaim as ScopeForm;
+use crate::keys::{Claims, ScopeClaim};
+use crate::memory::Site;
+use crate::respond::{self, Answer, Failure};
+
+/// The exchange.
+pub async fn exchange(mut request: Request) -> Result<Answer, Failure> {
+    let params = params_of(&mut request).await?;
+    let asked = TokenRequest::parse(&request.parts.headers, params)?;
+    let proven = client_of(&request, &asked.client.credentials).await?;
+    let app = &request.app;
+    let pat = &proven.present.pat;
+    let scopes = match asked.scope.as_deref() {
+        Some(scope) => Some(narrowed(app, pat, &proven.owner.levels, scope)?),
+        None => None,
+    };
+    let (claims, lives) = claims_of(app, &request.site, &proven, scopes.as_ref());
+    app.note_use(&proven, request.address, request.tracking).await?;
+    let access_token = app.memory.keys().sign(&claims, app.clock.now()).map_err(Error::internal)?;
+    let answer = TokenResponse {
+        access_token,
+        token_type: "bearer".to_owned(),
+        expires_in: lives,
+        scope: scopes.map_or_else(|| proven.present.scope.clone(), |scopes| scopes.joined()),
+        tenant_id: claims.tenant_id,
+        pod: claims.pod,
+        org: claims.org,
+        identity_id: claims.identity_id,
+        user_name: claims.user_name,
+        strong_auth: claims.strong_auth,
+        strong_auth_supported: claims.strong_auth_supported,
+        jti: claims.jti,
+    };
+    let mut answer = respond::json(StatusCode::OK, &answer);
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer.headers_mut().insert("pragma", HeaderValue::from_static("no-cache"));
+    Ok(answer)
+}
+
+/// The scopes that were asked for, spelled as asked. Each must be one that the PAT has; one with all scopes may be
+/// narrowed to any that is open to its owner's levels.
+fn narrowed(app: &App, pat: &Pat, levels: &[String], asked: &str) -> Result<ScopeList, OAuthError> {
+    let malformed = || OAuthError::InvalidScope("The scope parameter is malformed.".to_owned());
+    let asked = ScopeList::parse_parameter(asked).ok_or_else(malformed)?;
+    let has = |wanted: &str| {
+        let named = pat.scope.as_slice().iter().any(|scope| app.catalogue.same_scope(scope, wanted));
+        named || (pat.scope.grants_all() && app.catalogue.is_open(wanted, levels))
+    };
+    match asked.as_slice().iter().find(|wanted| !has(wanted)) {
+        None => Ok(asked),
+        Some(excess) => {
+            let excess = patron_core::error::shorten(excess);
+            Err(OAuthError::InvalidScope(format!("The personal access token does not have the scope '{excess}'.")))
+        }
+    }
+}
+
+/// What the access token says, and for how many seconds. It never outlives its PAT.
+fn claims_of(app: &App, site: &Site, proven: &Proven, scopes: Option<&ScopeList>) -> (Claims, u32) {
+    let pat = &proven.present.pat;
+    let (now, identity) = (app.clock.now(), &proven.owner);
+    let iat = now.seconds();
+    let exp = iat + i64::from(pat.validity.seconds());
+    let exp = pat.expiry.date().map_or(exp, |date| exp.min(date.seconds()));
+    // A PAT in its last second counts as expired, so at least one second is left.
+    let lives = u32::try_from(exp - iat).unwrap_or(0);
+    let identity_id = identity.id.to_string();
+    let claims = Claims {
+        iss: site.url.clone(),
+        sub: identity_id.clone(),
+        aud: site.audience.clone(),
+        iat,
+        exp,
+        jti: TokenId::random_for(identity.generation, &app.entropy).to_string(),
+        client_id: proven.present.id.clone(),
+        scope: match app.settings.tokens.scope_claim {
+            ScopeForm::String => {
+                ScopeClaim::Text(scopes.map_or_else(|| proven.present.scope.clone(), ScopeList::joined))
+            }
+            ScopeForm::Array => ScopeClaim::List(scopes.unwrap_or(&pat.scope).as_slice().to_vec()),
+        },
+        tenant_id: site.id.clone(),
+        org: site.name.to_string(),
+        pod: app.settings.pod.clone(),
+        identity_id,
+        user_name: identity.name.clone(),
+        authorities: identity.levels.clone(),
+        strong_auth: false,
+        strong_auth_supported: false,
+        internal: pat.managed,
+    };
+    (claims, lives)
+}

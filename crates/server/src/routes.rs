@@ -1,0 +1,149 @@
+//! The one table of endpoints: method, path, who may call, handler.
+//!
+//! A row's access is checked before its handler runs; what depends on the object is asked of
+//! [`patron_core::access`] by the handler. [`crate::openapi`] describes the same rows.
+
+use std::pin::Pin;
+
+use axum::http::Method;
+use patron_core::rights::Right;
+
+use crate::app::Request;
+use crate::auth::Caller;
+use crate::paths::OLDER_PAT_PATHS;
+use crate::respond::{Answer, Failure};
+use crate::{api, docs, oauth};
+
+/// What a handler is while it runs.
+pub type Running = Pin<Box<dyn Future<Output = Result<Answer, Failure>> + Send>>;
+
+/// Who may call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Any credential that is good.
+    Credential,
+    /// A credential with some right on PATs; the handler asks for the one it needs, which may depend on the PAT.
+    SomePatRight,
+    /// A credential with this right.
+    Right(Right),
+}
+
+/// What answers.
+#[derive(Clone, Copy)]
+pub enum Handler {
+    /// Anyone may call; the handler authenticates for itself if it must.
+    Open(fn(Request) -> Running),
+    /// The caller is known, within its rate limit, and has the access.
+    Api(Access, fn(Request, Caller) -> Running),
+}
+
+/// One endpoint.
+#[derive(Clone)]
+pub struct Route {
+    /// The method; `None` is every method.
+    pub method: Option<Method>,
+    /// The path, with `{id}` for an id.
+    pub path: String,
+    /// Who may call, and what answers.
+    pub handler: Handler,
+    /// The name in the API's description; the older paths share it.
+    pub name: &'static str,
+}
+
+macro_rules! open {
+    ($method:expr, $path:expr, $name:literal, $handler:path) => {
+        Route {
+            method: $method,
+            path: $path.into(),
+            handler: Handler::Open(|request| Box::pin($handler(request))),
+            name: $name,
+        }
+    };
+}
+
+macro_rules! api {
+    ($method:ident, $path:expr, $name:literal, $access:expr, $handler:path) => {
+        Route {
+            method: Some(Method::$method),
+            path: $path.into(),
+            handler: Handler::Api($access, |request, caller| Box::pin($handler(request, caller))),
+            name: $name,
+        }
+    };
+}
+
+/// All endpoints of the main listener.
+pub fn routes() -> Vec<Route> {
+    let get = Some(Method::GET);
+    let post = Some(Method::POST);
+    let mut routes = vec![
+        open!(post.clone(), "/oauth/token", "exchange", oauth::token::exchange),
+        open!(post.clone(), "/oauth/introspect", "introspect", oauth::inspect::introspect),
+        open!(post, "/oauth/revoke", "revoke", oauth::inspect::revoke),
+        open!(get.clone(), "/oauth/info", "oauth-info", oauth::metadata::info),
+        open!(Some(Method::OPTIONS), "/oauth/info", "oauth-info-preflight", oauth::metadata::info_preflight),
+        open!(get.clone(), "/oauth/jwks", "jwks", oauth::metadata::jwks),
+        open!(get.clone(), "/.well-known/jwks.json", "jwks", oauth::metadata::jwks),
+        open!(get.clone(), oauth::metadata::WELL_KNOWN, "metadata", oauth::metadata::authorization_server),
+        open!(
+            get.clone(),
+            format!("{}/{{*path}}", oauth::metadata::WELL_KNOWN),
+            "metadata",
+            oauth::metadata::authorization_server
+        ),
+        open!(None, "/forward-auth", "forward-auth", oauth::gateway::forward_auth),
+        open!(get.clone(), "/openapi.json", "openapi", docs::openapi_json),
+        open!(get.clone(), "/docs", "docs", docs::page),
+        open!(get.clone(), "/docs/style.css", "docs", docs::style),
+        open!(get.clone(), oauth::metadata::SIGN_IN, "sign-in", docs::sign_in),
+        open!(get, oauth::metadata::SIGN_OUT, "sign-out", docs::sign_out),
+        api!(
+            GET,
+            "/public-identities/v1",
+            "list-public-identities",
+            Access::Credential,
+            api::identities::list_public
+        ),
+        api!(GET, "/tenant/v1", "get-tenant", Access::Credential, api::tenant::get),
+        api!(
+            GET,
+            "/auth-users/v1/{id}",
+            "get-auth-user",
+            Access::Right(Right::AUTH_USER_READ),
+            api::identities::get
+        ),
+        api!(
+            PATCH,
+            "/auth-users/v1/{id}",
+            "patch-auth-user",
+            Access::Right(Right::AUTH_USER_MANAGE),
+            api::identities::patch
+        ),
+        api!(GET, "/audit-events/v1", "list-audit-events", Access::Right(Right::AUDIT_READ), api::audit::list),
+    ];
+    let bulk = [("/personal-access-tokens/v1", true)].into_iter();
+    let older = OLDER_PAT_PATHS.iter().map(|(base, _, rules)| (*base, *rules == patron_core::pat::Rules::Current));
+    for (base, with_bulk) in bulk.chain(older) {
+        routes.extend(pat_routes(base, with_bulk));
+    }
+    routes
+}
+
+fn pat_routes(base: &str, with_bulk: bool) -> Vec<Route> {
+    let one = format!("{base}/{{id}}");
+    let bulk = format!("{base}/bulk-update");
+    let access = Access::SomePatRight;
+    let mut routes = vec![
+        api!(POST, base, "create", access, api::pats::create),
+        api!(GET, base, "list", access, api::pats::list),
+        api!(GET, one.clone(), "get", access, api::pats::get),
+        api!(PATCH, one.clone(), "patch", access, api::pats::patch),
+        api!(DELETE, one, "delete", access, api::pats::delete),
+    ];
+    if with_bulk {
+        let access = Access::Right(Right::ALL_UPDATE);
+        routes.push(api!(PATCH, bulk.clone(), "bulk-update", access, api::pats::bulk_update));
+        routes.push(api!(POST, bulk, "bulk-update", access, api::pats::bulk_update));
+    }
+    routes
+}

@@ -1,0 +1,58 @@
+//! Patron's own types as values of a statement.
+
+use patron_core::id::{EventId, IdentityId, PatId, TenantId, TenantKey, TokenId, TrackingId};
+use patron_core::secret::SecretHash;
+use patron_core::time::Timestamp;
+use patron_core::{Error, Result};
+
+use crate::driver::{Row, Value};
+
+macro_rules! ids {
+    ($($id:ty),*) => {$(
+        impl From<$id> for Value {
+            fn from(id: $id) -> Self {
+                id.as_bytes().into()
+            }
+        }
+    )*};
+}
+
+ids!(EventId, IdentityId, PatId, TenantId, TokenId, TrackingId);
+
+impl From<TenantKey> for Value {
+    fn from(key: TenantKey) -> Self {
+        key.0.into()
+    }
+}
+
+impl From<Timestamp> for Value {
+    fn from(at: Timestamp) -> Self {
+        at.millis().into()
+    }
+}
+
+impl From<SecretHash> for Value {
+    fn from(hash: SecretHash) -> Self {
+        hash.as_bytes().into()
+    }
+}
+
+/// A column that holds a point in time.
+pub(crate) fn time(row: &Row, column: usize) -> Result<Timestamp> {
+    row.int(column).map(Timestamp::from_millis)
+}
+
+/// A column that holds a point in time or nothing.
+pub(crate) fn opt_time(row: &Row, column: usize) -> Result<Option<Timestamp>> {
+    Ok(row.opt_int(column)?.map(Timestamp::from_millis))
+}
+
+/// A column that holds a list of texts as JSON.
+pub(crate) fn list(row: &Row, column: usize) -> Result<Vec<String>> {
+    serde_json::from_str(row.text(column)?).map_err(|_| Error::internal(format!("column {column} holds no JSON list")))
+}
+
+/// A list of texts as JSON.
+pub(crate) fn json(list: &[String]) -> Value {
+    serde_json::Value::from(list).to_string().into()
+}

@@ -1,0 +1,381 @@
+//! One connection to a SQLite file: how it is opened, what runs on it, and what its errors mean.
+
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
+
+use patron_core::{Error, Result};
+use rusqlite::config::DbConfig;
+use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
+use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, ffi};
+
+use crate::driver::value::{Row, Value};
+
+/// How many prepared statements a connection keeps: more than there are queries in this crate.
+const STATEMENTS: usize = 256;
+
+/// How long the watching connection waits for a lock: its callers are async and may not be held up. Readers of
+/// a file in WAL mode wait only while it is recovered or locked exclusively.
+const WATCH_TIMEOUT: Duration = Duration::from_millis(20);
+
+/// How long to rest before the next try to turn on WAL mode.
+const WAL_PAUSE: Duration = Duration::from_millis(10);
+
+/// What holds for every connection. `synchronous=FULL`: a commit that was answered survives a power cut. The
+/// `-wal` file is cut back to 64 MiB after a burst, and what spills stays in memory instead of a temporary file.
+const SETTINGS: &str = "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA synchronous = FULL;
+    PRAGMA journal_size_limit = 67108864; PRAGMA temp_store = MEMORY;";
+
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    Writer,
+    Reader,
+    Watch,
+}
+
+/// Why a statement, or the database, failed.
+#[derive(Debug, Clone)]
+pub(super) enum Fault {
+    /// Somebody else holds the lock.
+    Busy(String),
+    /// The file cannot be used; a new connection may find it usable again.
+    Broken(String),
+    /// The statement is wrong, or a constraint forbids it.
+    Mistake(String),
+}
+
+impl Fault {
+    pub(super) fn cause(&self) -> &str {
+        match self {
+            Self::Busy(cause) | Self::Broken(cause) | Self::Mistake(cause) => cause,
+        }
+    }
+
+    pub(super) fn error(&self) -> Error {
+        match self {
+            Self::Busy(cause) | Self::Broken(cause) => Error::unavailable(cause),
+            Self::Mistake(cause) => Error::internal(cause),
+        }
+    }
+
+    fn prefixed(self, prefix: &str) -> Self {
+        match self {
+            Self::Busy(cause) => Self::Busy(format!("{prefix}: {cause}")),
+            Self::Broken(cause) => Self::Broken(format!("{prefix}: {cause}")),
+            Self::Mistake(cause) => Self::Mistake(format!("{prefix}: {cause}")),
+        }
+    }
+
+    /// A failure before any value was bound, whose whole text may therefore be told.
+    fn unbound(error: &rusqlite::Error) -> Self {
+        Self::classed(error, error.to_string())
+    }
+
+    /// A failure of a statement with values. SQLite's own text quotes a value at times (a bad JSON path, say),
+    /// so only constraints, which name columns, have theirs told.
+    fn bound(error: &rusqlite::Error) -> Self {
+        let cause = match error {
+            rusqlite::Error::SqliteFailure(failure, Some(text))
+                if failure.code == ErrorCode::ConstraintViolation =>
+            {
+                text.clone()
+            }
+            rusqlite::Error::SqliteFailure(failure, _) => {
+                format!("{} (SQLite code {})", ffi::code_to_str(failure.extended_code), failure.extended_code)
+            }
+            rusqlite::Error::ExecuteReturnedResults => {
+                "the statement returns rows and nobody reads them".to_owned()
+            }
+            _ => "a value cannot be bound or read".to_owned(),
+        };
+        Self::classed(error, cause)
+    }
+
+    fn classed(error: &rusqlite::Error, cause: String) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy(cause),
+            Some(
+                ErrorCode::SystemIoFailure
+                | ErrorCode::DiskFull
+                | ErrorCode::CannotOpen
+                | ErrorCode::DatabaseCorrupt
+                | ErrorCode::NotADatabase
+                | ErrorCode::ReadOnly
+                | ErrorCode::PermissionDenied
+                | ErrorCode::FileLockingProtocolFailed
+                | ErrorCode::NoLargeFileSupport
+                | ErrorCode::OutOfMemory,
+            ) => Self::Broken(cause),
+            _ => Self::Mistake(cause),
+        }
+    }
+}
+
+/// Opens connections to one file.
+#[derive(Debug, Clone)]
+pub(super) struct Connector {
+    path: PathBuf,
+    busy_timeout: Duration,
+}
+
+impl Connector {
+    /// `path` as in `sqlite:<path>`, or `sqlite://<path>` as others write it.
+    pub(super) fn new(path: &str, busy_timeout: Duration) -> Result<Self> {
+        let path = path.strip_prefix("//").unwrap_or(path);
+        if path.is_empty() || path.starts_with(":memory:") {
+            return Err(Error::internal("the database URL `sqlite:` wants the path of a file"));
+        }
+        if path.contains('?') {
+            return Err(Error::internal("the database URL `sqlite:` takes no parameters after a `?`"));
+        }
+        // Absolute, so that SQLite takes no path for a `file:` URI, and a change of directory changes nothing.
+        let path = std::path::absolute(path)
+            .map_err(|error| Error::unavailable(format!("the database file {path}: {error}")))?;
+        Ok(Self { path, busy_timeout })
+    }
+
+    /// Creates the file for the owner alone, if there is none. SQLite would take the umask's word for the mode.
+    pub(super) fn create_file(&self) -> Result<(), Fault> {
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        match options.open(&self.path) {
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(Fault::Broken(format!("cannot create {}: {error}", self.path.display()))),
+        }
+    }
+
+    /// Opens a connection to the existing file: one that vanished must not come back empty.
+    pub(super) fn connect(&self, role: Role) -> Result<Session, Fault> {
+        let connection = self.open(role).map_err(|fault| fault.prefixed(&self.path.display().to_string()))?;
+        Ok(Session { connection: Some(connection), read_only: role != Role::Writer, ..Session::default() })
+    }
+
+    fn open(&self, role: Role) -> Result<Connection, Fault> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection =
+            Connection::open_with_flags(&self.path, flags).map_err(|error| Fault::unbound(&error))?;
+        let timeout =
+            if role == Role::Watch { self.busy_timeout.min(WATCH_TIMEOUT) } else { self.busy_timeout };
+        configure(&connection, role, timeout).map_err(|error| Fault::unbound(&error))?;
+        enter_wal(&connection, timeout)?;
+        Ok(connection)
+    }
+}
+
+fn configure(connection: &Connection, role: Role, timeout: Duration) -> rusqlite::Result<()> {
+    connection.busy_timeout(timeout)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    // `"text"` is a column's name, as in PostgreSQL, and never a string.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)?;
+    connection.execute_batch(SETTINGS)?;
+    if role == Role::Writer { Ok(()) } else { connection.execute_batch("PRAGMA query_only = ON") }
+}
+
+/// Turns on WAL mode, which is a property of the file. Two processes that do so at once are told «busy» without
+/// SQLite's own waiting, as it would be a deadlock; so this waits by itself.
+fn enter_wal(connection: &Connection, timeout: Duration) -> Result<(), Fault> {
+    let faulty = |error| Fault::unbound(&error);
+    connection.busy_timeout(Duration::ZERO).map_err(faulty)?;
+    let mut tries = timeout.as_millis() / WAL_PAUSE.as_millis();
+    let mode = loop {
+        match connection
+            .query_row("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0))
+            .map_err(faulty)
+        {
+            Err(Fault::Busy(_)) if tries > 0 => tries -= 1,
+            outcome => break outcome?,
+        }
+        thread::sleep(WAL_PAUSE);
+    };
+    connection.busy_timeout(timeout).map_err(faulty)?;
+    if mode != "wal" {
+        return Err(Fault::Broken(format!(
+            "journal mode stays `{mode}`; the file has to be writable and on a local file system"
+        )));
+    }
+    Ok(())
+}
+
+/// A connection and the transaction on it. Without a connection, every statement is unavailable.
+#[derive(Default)]
+pub(in crate::driver) struct Session {
+    connection: Option<Connection>,
+    read_only: bool,
+    /// The name of the transaction, for the causes of errors.
+    name: &'static str,
+    /// The first failure of a statement in this transaction.
+    failed: Option<Fault>,
+    /// The connection has failed and is to be opened anew.
+    broken: bool,
+}
+
+impl Session {
+    pub(super) fn is_connected(&self) -> bool {
+        self.connection.is_some() && !self.broken
+    }
+
+    /// Whether SQLite is within `BEGIN`: some failures, such as a full disk, end the transaction at once.
+    pub(super) fn is_in_transaction(&self) -> bool {
+        self.connection.as_ref().is_some_and(|connection| !connection.is_autocommit())
+    }
+
+    /// Forgets the last transaction's name and failure.
+    pub(super) fn start(&mut self, name: &'static str) {
+        self.name = name;
+        self.failed = None;
+    }
+
+    /// Begins, ends or divides a transaction, whatever its state.
+    pub(super) fn control(&mut self, sql: &'static str) -> Result<(), Fault> {
+        let outcome = self.connected(|connection| {
+            let mut statement = connection.prepare_cached(sql).map_err(|error| Fault::unbound(&error))?;
+            statement.raw_execute().map(|_| ()).map_err(|error| Fault::unbound(&error))
+        });
+        outcome.map_err(|fault| fault.prefixed(sql))
+    }
+
+    /// SQLite's count of others' commits.
+    pub(super) fn data_version(&mut self) -> Result<u32, Fault> {
+        self.connected(|connection| {
+            let mut statement =
+                connection.prepare_cached("PRAGMA data_version").map_err(|error| Fault::unbound(&error))?;
+            statement.query_row([], |row| row.get(0)).map_err(|error| Fault::unbound(&error))
+        })
+    }
+
+    /// Folds the `-wal` file into the database.
+    pub(super) fn checkpoint(&mut self) -> Result<(), Fault> {
+        self.connected(|connection| {
+            connection
+                .execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
+                .map_err(|error| Fault::unbound(&error))
+        })
+    }
+
+    pub(in crate::driver) fn failure(&self) -> Option<Error> {
+        self.failed.as_ref().map(Fault::error)
+    }
+
+    pub(in crate::driver) fn execute(&mut self, sql: &'static str, params: &[Value]) -> Result<u64> {
+        let read_only = self.read_only;
+        self.in_transaction(|connection| {
+            let mut statement = prepare(connection, sql, params, read_only)?;
+            let changed = statement.raw_execute().map_err(|error| Fault::bound(&error))?;
+            Ok(changed as u64)
+        })
+    }
+
+    pub(in crate::driver) fn query(&mut self, sql: &'static str, params: &[Value]) -> Result<Vec<Row>> {
+        let read_only = self.read_only;
+        self.in_transaction(|connection| {
+            let mut statement = prepare(connection, sql, params, read_only)?;
+            let columns = statement.column_count();
+            let mut rows = statement.raw_query();
+            let mut found = Vec::new();
+            while let Some(row) = rows.next().map_err(|error| Fault::bound(&error))? {
+                found
+                    .push(Row::new((0..columns).map(|column| value(row, column)).collect::<Result<_, _>>()?));
+            }
+            Ok(found)
+        })
+    }
+
+    pub(in crate::driver) fn execute_script(&mut self, sql: &str) -> Result<()> {
+        self.in_transaction(|connection| {
+            // Nothing is bound in a script, so all of SQLite's text may be told.
+            connection.execute_batch(sql).map_err(|error| Fault::unbound(&error))?;
+            if connection.is_autocommit() {
+                return Err(Fault::Mistake("the script ended its transaction".to_owned()));
+            }
+            Ok(())
+        })
+    }
+
+    /// Runs a statement of the transaction, unless one has failed before it.
+    fn in_transaction<T>(&mut self, run: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T> {
+        if let Some(fault) = &self.failed {
+            return Err(fault.error());
+        }
+        let outcome = self.connected(|connection| {
+            // Outside of a transaction a statement would commit by itself.
+            if connection.is_autocommit() {
+                return Err(Fault::Broken("SQLite has ended the transaction".to_owned()));
+            }
+            run(connection)
+        });
+        outcome.map_err(|fault| {
+            let fault = fault.prefixed(self.name);
+            let error = fault.error();
+            self.failed = Some(fault);
+            error
+        })
+    }
+
+    fn connected<T>(&mut self, run: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, Fault> {
+        let Some(connection) = &self.connection else {
+            return Err(Fault::Broken("there is no connection to the database".to_owned()));
+        };
+        let outcome = run(connection);
+        self.broken |= matches!(outcome, Err(Fault::Broken(_)));
+        outcome
+    }
+}
+
+/// A statement with `$n` bound to `params[n - 1]`.
+fn prepare<'c>(
+    connection: &'c Connection,
+    sql: &str,
+    params: &[Value],
+    read_only: bool,
+) -> Result<CachedStatement<'c>, Fault> {
+    let mut statement = connection.prepare_cached(sql).map_err(|error| Fault::unbound(&error))?;
+    if read_only && !statement.readonly() {
+        return Err(Fault::Mistake("a statement that writes in a read".to_owned()));
+    }
+    let count = statement.parameter_count();
+    if count != params.len() {
+        return Err(Fault::Mistake(format!("{count} placeholders and {} parameters", params.len())));
+    }
+    // SQLite numbers the names as it meets them: `$2` may be its first.
+    for index in 1..=count {
+        let number =
+            statement.parameter_name(index).and_then(|name| name.strip_prefix('$')?.parse::<usize>().ok());
+        let Some(value) = number.and_then(|number| params.get(number.checked_sub(1)?)) else {
+            return Err(Fault::Mistake(format!("placeholders other than $1 to ${count}")));
+        };
+        statement.raw_bind_parameter(index, value).map_err(|error| Fault::bound(&error))?;
+    }
+    Ok(statement)
+}
+
+fn value(row: &rusqlite::Row<'_>, column: usize) -> Result<Value, Fault> {
+    match row.get_ref(column).map_err(|error| Fault::bound(&error))? {
+        ValueRef::Null => Ok(Value::Null),
+        ValueRef::Integer(value) => Ok(Value::Int(value)),
+        ValueRef::Real(_) => Err(Fault::Mistake(format!("column {column} holds a real number"))),
+        ValueRef::Text(bytes) => match str::from_utf8(bytes) {
+            Ok(text) => Ok(Value::Text(text.to_owned())),
+            Err(_) => Err(Fault::Mistake(format!("column {column} holds a text that is not UTF-8"))),
+        },
+        ValueRef::Blob(bytes) => Ok(Value::Blob(bytes.to_vec())),
+    }
+}
+
+impl ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Null => ValueRef::Null,
+            Self::Int(value) => ValueRef::Integer(*value),
+            Self::Text(value) => ValueRef::Text(value.as_bytes()),
+            Self::Blob(value) => ValueRef::Blob(value),
+        }))
+    }
+}

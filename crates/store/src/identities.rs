@@ -1,0 +1,287 @@
+//! Identities: the persons and services that own PATs.
+
+use std::sync::Arc;
+
+use patron_core::audit::{Action, Context, Event, Party};
+use patron_core::error::Detail;
+use patron_core::id::{IdentityId, TenantKey};
+use patron_core::identity::{self, Draft, Identity};
+use patron_core::rights::ORG_ADMIN;
+use patron_core::{Error, Result};
+
+use crate::Store;
+use crate::audit::{self, Stamp};
+use crate::changes::{self, Change};
+use crate::convert::{self, json};
+use crate::driver::{Row, Tx};
+use crate::pats;
+
+macro_rules! select_identity {
+    ($rest:literal) => {
+        concat!(
+            "SELECT tenant, id, name, display_name, first_name, last_name, email, levels, enabled, generation, ",
+            "created FROM identities ",
+            $rest
+        )
+    };
+}
+
+fn identity(row: &Row) -> Result<Identity> {
+    Ok(Identity {
+        tenant: TenantKey(row.int(0)?),
+        id: IdentityId::from_bytes(row.fixed(1)?),
+        name: row.text(2)?.to_owned(),
+        display_name: row.text(3)?.to_owned(),
+        first_name: row.text(4)?.to_owned(),
+        last_name: row.text(5)?.to_owned(),
+        email: row.text(6)?.to_owned(),
+        levels: convert::list(row, 7)?,
+        enabled: row.flag(8)?,
+        generation: u32::try_from(row.int(9)?).map_err(Error::internal)?,
+        created: convert::time(row, 10)?,
+    })
+}
+
+/// The answer to an id that is nobody's in the tenant.
+pub fn no_such_identity() -> Error {
+    Error::not_found("There is no such identity.")
+}
+
+/// What becomes of an identity as it is inside the transaction: its levels and whether it is enabled.
+pub type Decision = Arc<dyn Fn(&Identity) -> Result<Identity> + Send + Sync>;
+
+impl Store {
+    /// Makes an identity from a checked draft.
+    ///
+    /// # Errors
+    /// [`Detail::Conflict`] when the login name is taken.
+    pub async fn create_identity(&self, context: Context, tenant: TenantKey, draft: Draft) -> Result<Identity> {
+        let store = self.clone();
+        self.db
+            .write("create_identity", move |tx| {
+                let (store, context, draft) = (store.clone(), context.clone(), draft.clone());
+                Box::pin(async move { insert(tx, &store, &context, tenant, draft, None).await })
+            })
+            .await
+    }
+
+    /// The identity of this id in the tenant.
+    pub async fn identity(&self, tenant: TenantKey, id: IdentityId) -> Result<Option<Identity>> {
+        self.db
+            .read("identity", move |tx| Box::pin(async move { find(tx, tenant, id).await }))
+            .await
+    }
+
+    /// The identity of this id in any tenant: for authentication alone.
+    pub async fn credential_owner(&self, id: IdentityId) -> Result<Option<Identity>> {
+        self.db
+            .read("credential_owner", move |tx| {
+                Box::pin(async move {
+                    let row = tx.query_opt(select_identity!("WHERE id = $1"), &[id.into()]).await?;
+                    row.map(|row| identity(&row)).transpose()
+                })
+            })
+            .await
+    }
+
+    /// Up to `limit` identities of the tenant in the order of their login names, after the one named `after`.
+    pub async fn identities_page(&self, tenant: TenantKey, after: String, limit: u32) -> Result<Vec<Identity>> {
+        self.db
+            .read("identities_page", move |tx| {
+                let after = after.clone();
+                Box::pin(async move {
+                    let sql = select_identity!("WHERE tenant = $1 AND name > $2 ORDER BY name LIMIT $3");
+                    tx.query(sql, &[tenant.into(), after.into(), limit.into()]).await?.iter().map(identity).collect()
+                })
+            })
+            .await
+    }
+
+    /// Changes an identity's levels or whether it is enabled, to what `decide` makes of it. Disabling ends its
+    /// access tokens and sessions for good: they are of an earlier generation from then on.
+    ///
+    /// # Errors
+    /// What `decide` answers; not found when the tenant has no such identity; [`Detail::Content`] when the tenant
+    /// would be left without an enabled administrator.
+    pub async fn change_identity(
+        &self,
+        context: Context,
+        tenant: TenantKey,
+        id: IdentityId,
+        decide: Decision,
+    ) -> Result<Identity> {
+        let store = self.clone();
+        self.db
+            .write("change_identity", move |tx| {
+                let (store, context, decide) = (store.clone(), context.clone(), Arc::clone(&decide));
+                Box::pin(async move {
+                    let old = find(tx, tenant, id).await?.ok_or_else(no_such_identity)?;
+                    let new = decide(&old)?;
+                    update(tx, &store, &context, &old, new).await
+                })
+            })
+            .await
+    }
+
+    /// Sets an identity's password hash, a PHC string.
+    ///
+    /// # Errors
+    /// Not found when the tenant has no such identity.
+    pub async fn set_password_hash(
+        &self,
+        context: Context,
+        tenant: TenantKey,
+        id: IdentityId,
+        hash: String,
+    ) -> Result<()> {
+        let store = self.clone();
+        self.db
+            .write("set_password_hash", move |tx| {
+                let (store, context, hash) = (store.clone(), context.clone(), hash.clone());
+                Box::pin(async move {
+                    let who = find(tx, tenant, id).await?.ok_or_else(no_such_identity)?;
+                    set_password_hash(tx, &store, &context, &who, hash).await
+                })
+            })
+            .await
+    }
+
+    /// Deletes an identity and all its PATs.
+    ///
+    /// # Errors
+    /// Not found when the tenant has no such identity; [`Detail::Content`] when it is the last enabled
+    /// administrator.
+    pub async fn delete_identity(&self, context: Context, tenant: TenantKey, id: IdentityId) -> Result<()> {
+        let store = self.clone();
+        self.db
+            .write("delete_identity", move |tx| {
+                let (store, context) = (store.clone(), context.clone());
+                Box::pin(async move {
+                    let old = find(tx, tenant, id).await?.ok_or_else(no_such_identity)?;
+                    refuse_last_admin(tx, &old).await?;
+                    for pat in pats::of_owner(tx, tenant, id).await? {
+                        pats::remove(tx, &store, &context, &pat).await?;
+                    }
+                    tx.execute("DELETE FROM identities WHERE id = $1", &[id.into()]).await?;
+                    let now = store.clock.now();
+                    let event = Event::new(Action::IdentityDeleted, Party::identity(id, &old.name));
+                    audit::record(tx, &store, &Stamp { tenant, context: &context, now }, &event).await?;
+                    changes::enter(tx, Change::Identity(id), now).await
+                })
+            })
+            .await
+    }
+}
+
+/// Makes an identity in the transaction at hand.
+pub(crate) async fn insert(
+    tx: &mut Tx,
+    store: &Store,
+    context: &Context,
+    tenant: TenantKey,
+    draft: Draft,
+    password_hash: Option<String>,
+) -> Result<Identity> {
+    let (id, now) = (IdentityId::random(&store.entropy), store.clock.now());
+    let sql = "INSERT INTO identities (id, tenant, name, display_name, first_name, last_name, email, levels, enabled, \
+               generation, password_hash, created) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, 0, $9, $10) \
+               ON CONFLICT (tenant, name) DO NOTHING";
+    let text = |given: &Option<String>| given.clone().unwrap_or_default();
+    let values = [
+        id.into(),
+        tenant.into(),
+        draft.name.as_str().into(),
+        text(&draft.display_name).into(),
+        text(&draft.first_name).into(),
+        text(&draft.last_name).into(),
+        text(&draft.email).into(),
+        json(&draft.levels),
+        password_hash.into(),
+        now.into(),
+    ];
+    if tx.execute(sql, &values).await? == 0 {
+        let name = patron_core::error::shorten(&draft.name);
+        return Err(Error::invalid(Detail::Conflict, format!("There is an identity named '{name}' already.")));
+    }
+    let event = Event::new(Action::IdentityCreated, Party::identity(id, &draft.name)).with("levels", draft.levels);
+    audit::record(tx, store, &Stamp { tenant, context, now }, &event).await?;
+    find(tx, tenant, id).await?.ok_or_else(|| Error::internal("an identity vanished in its own transaction"))
+}
+
+pub(crate) async fn find(tx: &mut Tx, tenant: TenantKey, id: IdentityId) -> Result<Option<Identity>> {
+    let sql = select_identity!("WHERE id = $1 AND tenant = $2");
+    tx.query_opt(sql, &[id.into(), tenant.into()]).await?.map(|row| identity(&row)).transpose()
+}
+
+pub(crate) async fn find_by_name(tx: &mut Tx, tenant: TenantKey, name: &str) -> Result<Option<Identity>> {
+    let sql = select_identity!("WHERE tenant = $1 AND name = $2");
+    tx.query_opt(sql, &[tenant.into(), name.into()]).await?.map(|row| identity(&row)).transpose()
+}
+
+/// Writes what differs between two states of an identity, with an event for each kind of difference.
+pub(crate) async fn update(
+    tx: &mut Tx,
+    store: &Store,
+    context: &Context,
+    old: &Identity,
+    mut new: Identity,
+) -> Result<Identity> {
+    if *old == new {
+        return Ok(new);
+    }
+    if !new.is_active_admin() {
+        refuse_last_admin(tx, old).await?;
+    }
+    let now = store.clock.now();
+    let party = Party::identity(old.id, &old.name);
+    let mut events = Vec::new();
+    if old.levels != new.levels {
+        let levels = serde_json::json!({ "before": old.levels, "after": new.levels });
+        events.push(Event::new(Action::IdentityUpdated, party.clone()).with("levels", levels));
+    }
+    match (old.enabled, new.enabled) {
+        (true, false) => {
+            new.generation = old.generation.wrapping_add(1);
+            events.push(Event::new(Action::IdentityDisabled, party));
+        }
+        (false, true) => events.push(Event::new(Action::IdentityEnabled, party)),
+        _ => {}
+    }
+    let sql = "UPDATE identities SET levels = $1, enabled = $2, generation = $3 WHERE id = $4";
+    let values = [json(&new.levels), new.enabled.into(), new.generation.into(), old.id.into()];
+    tx.execute(sql, &values).await?;
+    for event in &events {
+        audit::record(tx, store, &Stamp { tenant: old.tenant, context, now }, event).await?;
+    }
+    changes::enter(tx, Change::Identity(old.id), now).await?;
+    Ok(new)
+}
+
+/// Sets a password hash in the transaction at hand.
+pub(crate) async fn set_password_hash(
+    tx: &mut Tx,
+    store: &Store,
+    context: &Context,
+    who: &Identity,
+    hash: String,
+) -> Result<()> {
+    let now = store.clock.now();
+    tx.execute("UPDATE identities SET password_hash = $1 WHERE id = $2", &[hash.into(), who.id.into()]).await?;
+    let event = Event::new(Action::IdentityUpdated, Party::identity(who.id, &who.name)).with("password", "changed");
+    audit::record(tx, store, &Stamp { tenant: who.tenant, context, now }, &event).await?;
+    changes::enter(tx, Change::Identity(who.id), now).await
+}
+
+/// Refuses to take the last enabled administrator from a tenant.
+async fn refuse_last_admin(tx: &mut Tx, who: &Identity) -> Result<()> {
+    if !who.is_active_admin() {
+        return Ok(());
+    }
+    // Levels are kept as a JSON list of names without quotes in them, so the quoted name is in the text or not.
+    let sql = "SELECT 1 FROM identities WHERE tenant = $1 AND id <> $2 AND enabled = 1 AND levels LIKE $3 LIMIT 1";
+    let pattern = format!("%\"{ORG_ADMIN}\"%");
+    match tx.query_opt(sql, &[who.tenant.into(), who.id.into(), pattern.into()]).await? {
+        Some(_) => Ok(()),
+        None => Err(identity::last_admin()),
+    }
+}

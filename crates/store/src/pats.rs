@@ -1,0 +1,533 @@
+//! PATs: creation, change, deletion, look-up by id, lists, and the record of their use.
+
+use std::sync::Arc;
+
+use patron_core::access;
+use patron_core::audit::{Action, Context, Event, Party};
+use patron_core::error::Detail;
+use patron_core::filter::Filter;
+use patron_core::id::{IdentityId, PatId, TenantKey, TrackingId};
+use patron_core::limits::TOMBSTONE_SECONDS;
+use patron_core::pat::{Expiry, NewPat, Pat, Validity, moves_last_used};
+use patron_core::scope::ScopeList;
+use patron_core::secret::{Secret, SecretHash};
+use patron_core::time::Timestamp;
+use patron_core::{Error, Result};
+use serde_json::Value as Json;
+
+use crate::Store;
+use crate::audit::{self, Stamp};
+use crate::changes::{self, Change};
+use crate::convert::{self, json};
+use crate::driver::{Row, Tx};
+
+/// The columns of [`pat`], in its order.
+macro_rules! select_pat {
+    ($($rest:literal),*) => {
+        concat!(
+            "SELECT p.tenant, p.id, p.owner, i.display_name, p.name, p.scope, p.created, p.last_used, p.managed, ",
+            "p.validity, p.expires, p.user_aware, p.secret_hash FROM pats p JOIN identities i ON i.id = p.owner ",
+            $($rest),*
+        )
+    };
+}
+
+macro_rules! count_pats {
+    ($owner:literal) => {
+        concat!(
+            "SELECT COUNT(*) FROM pats WHERE tenant = $1 AND (managed = 0 OR $2 = 1) AND ",
+            "CASE WHEN last_used IS NULL THEN $3 = 1 ELSE last_used BETWEEN $4 AND $5 END ",
+            $owner
+        )
+    };
+}
+
+fn pat(row: &Row) -> Result<Pat> {
+    Ok(Pat {
+        tenant: TenantKey(row.int(0)?),
+        id: PatId::from_bytes(row.fixed(1)?),
+        owner: IdentityId::from_bytes(row.fixed(2)?),
+        owner_name: row.text(3)?.to_owned(),
+        name: row.text(4)?.to_owned(),
+        scope: ScopeList::from_kept(convert::list(row, 5)?),
+        created: convert::time(row, 6)?,
+        last_used: convert::opt_time(row, 7)?,
+        managed: row.flag(8)?,
+        validity: Validity::from_seconds(row.int(9)?).map_err(Error::internal)?,
+        expiry: Expiry::from_date(convert::opt_time(row, 10)?),
+        user_aware_token_never_expires: row.flag(11)?,
+    })
+}
+
+/// Why a creation is refused that broke no rule of its own.
+#[derive(Debug, Clone, Copy)]
+pub struct Creation {
+    /// Who will own it.
+    pub owner: IdentityId,
+    /// Whether the platform makes it.
+    pub managed: bool,
+    /// Unmanaged PATs that an owner may have; the setting `pat_limits.per_owner`.
+    pub per_owner: u32,
+}
+
+/// A PAT and the hash of its secret; or what is left of a deleted one.
+#[derive(Clone)]
+pub enum Credential {
+    /// It is there; whether it works depends on its expiry and its owner.
+    Present {
+        /// The PAT.
+        pat: Pat,
+        /// The hash of its secret.
+        hash: SecretHash,
+    },
+    /// It was deleted less than 90 days ago.
+    Deleted {
+        /// Where it was.
+        tenant: TenantKey,
+        /// The hash of its secret.
+        hash: SecretHash,
+    },
+}
+
+/// Which PATs a list holds.
+#[derive(Debug, Clone)]
+pub struct Selection {
+    /// The tenant.
+    pub tenant: TenantKey,
+    /// The owner; `None` is everyone.
+    pub owner: Option<IdentityId>,
+    /// Whether managed PATs are in it.
+    pub managed: bool,
+    /// What `lastUsed` must be.
+    pub filter: Filter,
+}
+
+/// A use of a PAT that moves its `lastUsed`, or that is to be recorded in any case.
+#[derive(Debug, Clone)]
+pub struct Use {
+    /// The PAT's tenant.
+    pub tenant: TenantKey,
+    /// The PAT.
+    pub pat: PatId,
+    /// When.
+    pub at: Timestamp,
+    /// Who, from where, in which request.
+    pub context: Context,
+    /// Whether it is recorded even when it does not move `lastUsed`: the setting `audit.every_use`.
+    pub always: bool,
+}
+
+/// Decides, inside the transaction, what becomes of a PAT as it is then.
+pub type Decision<T> = Arc<dyn Fn(&Pat) -> Result<T> + Send + Sync>;
+
+impl Store {
+    /// Makes a PAT and its secret. The secret is in the answer alone; the database gets its hash.
+    ///
+    /// # Errors
+    /// [`Detail::ReferenceNotFound`] when the owner is not there or not enabled, [`Detail::Limit`] when it has as
+    /// many as it may, [`Detail::Conflict`] when it has one of that name.
+    pub async fn create_pat(
+        &self,
+        context: Context,
+        tenant: TenantKey,
+        creation: Creation,
+        new: NewPat,
+    ) -> Result<(Pat, Secret)> {
+        let secret = Secret::generate(&self.entropy);
+        let (store, hash) = (self.clone(), secret.hash());
+        let made = self
+            .db
+            .write("create_pat", move |tx| {
+                let (store, context, new) = (store.clone(), context.clone(), new.clone());
+                Box::pin(async move { insert(tx, &store, &context, tenant, creation, new, hash).await })
+            })
+            .await?;
+        Ok((made, secret))
+    }
+
+    /// The PAT of this id in the tenant.
+    pub async fn pat(&self, tenant: TenantKey, id: PatId) -> Result<Option<Pat>> {
+        self.db
+            .read("pat", move |tx| Box::pin(async move { find(tx, tenant, id).await }))
+            .await
+    }
+
+    /// The PAT of this id in any tenant, with the hash of its secret: for authentication alone.
+    pub async fn credential(&self, id: PatId) -> Result<Option<Credential>> {
+        self.db
+            .read("credential", move |tx| {
+                Box::pin(async move {
+                    if let Some(row) = tx.query_opt(select_pat!("WHERE p.id = $1"), &[id.into()]).await? {
+                        let hash = SecretHash::from_bytes(row.fixed(12)?);
+                        return Ok(Some(Credential::Present { pat: pat(&row)?, hash }));
+                    }
+                    let sql = "SELECT tenant, secret_hash FROM deleted_pats WHERE id = $1";
+                    let row = tx.query_opt(sql, &[id.into()]).await?;
+                    row.map(|row| {
+                        let hash = SecretHash::from_bytes(row.fixed(1)?);
+                        Ok(Credential::Deleted { tenant: TenantKey(row.int(0)?), hash })
+                    })
+                    .transpose()
+                })
+            })
+            .await
+    }
+
+    /// Changes a PAT to what `decide` makes of it.
+    ///
+    /// # Errors
+    /// What `decide` answers; not found when the tenant has no such PAT; [`Detail::Conflict`] when the new name is
+    /// taken.
+    pub async fn patch_pat(&self, context: Context, tenant: TenantKey, id: PatId, decide: Decision<Pat>) -> Result<Pat> {
+        let store = self.clone();
+        self.db
+            .write("patch_pat", move |tx| {
+                let (store, context, decide) = (store.clone(), context.clone(), Arc::clone(&decide));
+                Box::pin(async move {
+                    let old = find(tx, tenant, id).await?.ok_or_else(access::no_such_pat)?;
+                    let new = decide(&old)?;
+                    update(tx, &store, &context, &old, &new).await?;
+                    Ok(new)
+                })
+            })
+            .await
+    }
+
+    /// Changes many PATs, all or none, and answers them in the order of their ids.
+    ///
+    /// # Errors
+    /// [`Detail::ReferenceNotFound`] when one is not there, or `decide` answers `None` for it; what `decide`
+    /// answers.
+    pub async fn bulk_update_pats(
+        &self,
+        context: Context,
+        tenant: TenantKey,
+        ids: Vec<PatId>,
+        decide: Decision<Option<Pat>>,
+    ) -> Result<Vec<Pat>> {
+        let (store, mut ids) = (self.clone(), ids);
+        ids.sort_unstable();
+        self.db
+            .write("bulk_update_pats", move |tx| {
+                let (store, context) = (store.clone(), context.clone());
+                let (ids, decide) = (ids.clone(), Arc::clone(&decide));
+                Box::pin(async move {
+                    let mut changed = Vec::with_capacity(ids.len());
+                    for id in ids {
+                        let missing = || {
+                            let text = format!("There is no personal access token '{id}'.");
+                            Error::invalid(Detail::ReferenceNotFound, text)
+                        };
+                        let old = find(tx, tenant, id).await?.ok_or_else(missing)?;
+                        let new = decide(&old)?.ok_or_else(missing)?;
+                        update(tx, &store, &context, &old, &new).await?;
+                        changed.push(new);
+                    }
+                    Ok(changed)
+                })
+            })
+            .await
+    }
+
+    /// Deletes a PAT that `decide` lets go.
+    ///
+    /// # Errors
+    /// What `decide` answers; not found when the tenant has no such PAT.
+    pub async fn delete_pat(&self, context: Context, tenant: TenantKey, id: PatId, decide: Decision<()>) -> Result<()> {
+        let store = self.clone();
+        self.db
+            .write("delete_pat", move |tx| {
+                let (store, context, decide) = (store.clone(), context.clone(), Arc::clone(&decide));
+                Box::pin(async move {
+                    let old = find(tx, tenant, id).await?.ok_or_else(access::no_such_pat)?;
+                    decide(&old)?;
+                    remove(tx, &store, &context, &old).await
+                })
+            })
+            .await
+    }
+
+    /// Up to `limit` PATs of a selection, oldest first, after the one that `after` names. The filter's outermost
+    /// bounds are the database's to apply; a caller applies the filter itself to what comes.
+    pub async fn pats_page(
+        &self,
+        selection: Selection,
+        after: Option<(Timestamp, PatId)>,
+        limit: u32,
+    ) -> Result<Vec<Pat>> {
+        let (created, id) = after.unwrap_or((Timestamp::MIN, PatId::from_bytes([0; 16])));
+        self.db
+            .read("pats_page", move |tx| {
+                let filter = &selection.filter;
+                let ranges = filter.ranges();
+                let (low, high) = match (ranges.first(), ranges.last()) {
+                    (Some(first), Some(last)) => (*first.start(), *last.end()),
+                    _ => (1, 0),
+                };
+                let mut values = vec![
+                    selection.tenant.into(),
+                    created.into(),
+                    id.into(),
+                    selection.managed.into(),
+                    filter.includes_null().into(),
+                    low.into(),
+                    high.into(),
+                    limit.into(),
+                ];
+                let sql = if let Some(owner) = selection.owner {
+                    values.push(owner.into());
+                    select_pat!(
+                        "WHERE p.tenant = $1 AND (p.created, p.id) > ($2, $3) AND (p.managed = 0 OR $4 = 1) ",
+                        "AND CASE WHEN p.last_used IS NULL THEN $5 = 1 ELSE p.last_used BETWEEN $6 AND $7 END ",
+                        "AND p.owner = $9 ORDER BY p.created, p.id LIMIT $8"
+                    )
+                } else {
+                    select_pat!(
+                        "WHERE p.tenant = $1 AND (p.created, p.id) > ($2, $3) AND (p.managed = 0 OR $4 = 1) ",
+                        "AND CASE WHEN p.last_used IS NULL THEN $5 = 1 ELSE p.last_used BETWEEN $6 AND $7 END ",
+                        "ORDER BY p.created, p.id LIMIT $8"
+                    )
+                };
+                Box::pin(async move { tx.query(sql, &values).await?.iter().map(pat).collect() })
+            })
+            .await
+    }
+
+    /// How many PATs a selection holds.
+    pub async fn pats_count(&self, selection: Selection) -> Result<u64> {
+        self.db
+            .read("pats_count", move |tx| {
+                let selection = selection.clone();
+                Box::pin(async move {
+                    let mut total = 0;
+                    // The filter's ranges are apart from each other, and null is in none of them.
+                    let null = selection.filter.includes_null().then_some((true, 1, 0));
+                    let ranges = selection.filter.ranges().iter().map(|range| (false, *range.start(), *range.end()));
+                    for (null, low, high) in ranges.chain(null) {
+                        let mut values = vec![
+                            selection.tenant.into(),
+                            selection.managed.into(),
+                            null.into(),
+                            low.into(),
+                            high.into(),
+                        ];
+                        values.extend(selection.owner.map(Into::into));
+                        let sql = if selection.owner.is_some() { count_pats!("AND owner = $6") } else { count_pats!("") };
+                        total += tx.query_opt(sql, &values).await?.map_or(Ok(0), |row| row.int(0))?;
+                    }
+                    u64::try_from(total).map_err(Error::internal)
+                })
+            })
+            .await
+    }
+
+    /// Records uses: `lastUsed` moves where it is due, and each move is audited.
+    pub async fn record_uses(&self, uses: Vec<Use>) -> Result<()> {
+        let (store, uses) = (self.clone(), Arc::new(uses));
+        self.db
+            .write("record_uses", move |tx| {
+                let (store, uses) = (store.clone(), Arc::clone(&uses));
+                Box::pin(async move {
+                    for used in uses.iter() {
+                        let Some(old) = find(tx, used.tenant, used.pat).await? else { continue };
+                        let moves = moves_last_used(old.last_used, used.at);
+                        if moves {
+                            let sql = "UPDATE pats SET last_used = $1 WHERE id = $2";
+                            tx.execute(sql, &[used.at.into(), used.pat.into()]).await?;
+                        }
+                        if moves || used.always {
+                            let event = Event::new(Action::PatUsed, Party::pat(old.id, &old.name));
+                            let stamp = Stamp { tenant: used.tenant, context: &used.context, now: used.at };
+                            audit::record(tx, &store, &stamp, &event).await?;
+                        }
+                    }
+                    Ok(())
+                })
+            })
+            .await
+    }
+
+    /// Audits up to `limit` PATs whose expiration date has come, once each, and answers how many there were.
+    pub async fn record_expired(&self, tracking: TrackingId, limit: u32) -> Result<usize> {
+        let (store, now) = (self.clone(), self.clock.now());
+        self.db
+            .write("record_expired", move |tx| {
+                let store = store.clone();
+                Box::pin(async move {
+                    let due = select_pat!("WHERE p.expires <= $1 AND p.expiry_recorded = 0 ORDER BY p.expires LIMIT $2");
+                    let due = tx.query(due, &[now.into(), limit.into()]).await?;
+                    let due = due.iter().map(pat).collect::<Result<Vec<_>>>()?;
+                    let context = Context { actor: Party::patron(), address: None, tracking };
+                    for pat in &due {
+                        tx.execute("UPDATE pats SET expiry_recorded = 1 WHERE id = $1", &[pat.id.into()]).await?;
+                        let event = Event::new(Action::PatExpired, Party::pat(pat.id, &pat.name))
+                            .with("expirationDate", date(pat.expiry))
+                            .with("ownerId", pat.owner.to_string());
+                        audit::record(tx, &store, &Stamp { tenant: pat.tenant, context: &context, now }, &event).await?;
+                    }
+                    Ok(due.len())
+                })
+            })
+            .await
+    }
+
+    /// Drops what nobody needs any more: old entries of the change feed, deleted PATs after 90 days, revoked access
+    /// tokens past their end.
+    pub async fn purge(&self) -> Result<()> {
+        let now = self.clock.now();
+        self.db
+            .write("purge", move |tx| {
+                Box::pin(async move {
+                    changes::purge(tx, now).await?;
+                    let before = now.plus_seconds(-TOMBSTONE_SECONDS);
+                    tx.execute("DELETE FROM deleted_pats WHERE deleted < $1", &[before.into()]).await?;
+                    tx.execute("DELETE FROM revoked_tokens WHERE expires < $1", &[now.into()]).await?;
+                    Ok(())
+                })
+            })
+            .await
+    }
+}
+
+fn date(expiry: Expiry) -> Json {
+    expiry.date().map_or(Json::Null, |at| at.to_string().into())
+}
+
+async fn find(tx: &mut Tx, tenant: TenantKey, id: PatId) -> Result<Option<Pat>> {
+    let sql = select_pat!("WHERE p.id = $1 AND p.tenant = $2");
+    tx.query_opt(sql, &[id.into(), tenant.into()]).await?.map(|row| pat(&row)).transpose()
+}
+
+fn name_taken(name: &str) -> Error {
+    let name = patron_core::error::shorten(name);
+    Error::invalid(Detail::Conflict, format!("The owner has a personal access token named '{name}' already."))
+}
+
+/// Makes a PAT in the transaction at hand.
+pub(crate) async fn insert(
+    tx: &mut Tx,
+    store: &Store,
+    context: &Context,
+    tenant: TenantKey,
+    creation: Creation,
+    new: NewPat,
+    hash: SecretHash,
+) -> Result<Pat> {
+    let Creation { owner, managed, per_owner } = creation;
+    let now = store.clock.now();
+    let sql = "SELECT display_name FROM identities WHERE id = $1 AND tenant = $2 AND enabled = 1";
+    let Some(row) = tx.query_opt(sql, &[owner.into(), tenant.into()]).await? else {
+        let text = format!("There is no enabled identity '{owner}'.");
+        return Err(Error::invalid(Detail::ReferenceNotFound, text));
+    };
+    if !managed {
+        let sql = "SELECT COUNT(*) FROM pats WHERE tenant = $1 AND owner = $2 AND managed = 0";
+        let count = tx.query_opt(sql, &[tenant.into(), owner.into()]).await?.map_or(Ok(0), |row| row.int(0))?;
+        if count >= per_owner.into() {
+            let text = format!("The owner has {count} personal access tokens, and {per_owner} are allowed.");
+            return Err(Error::invalid(Detail::Limit, text));
+        }
+    }
+    let pat = Pat {
+        tenant,
+        id: PatId::random(&store.entropy),
+        owner,
+        owner_name: row.text(0)?.to_owned(),
+        name: new.name,
+        scope: new.scope,
+        created: now,
+        last_used: None,
+        managed,
+        validity: new.validity,
+        expiry: new.expiry,
+        user_aware_token_never_expires: new.user_aware_token_never_expires,
+    };
+    let sql = "INSERT INTO pats (id, tenant, owner, name, scope, secret_hash, created, last_used, managed, validity, \
+               expires, user_aware, expiry_recorded) VALUES ($1, $2, $3, $4, $5, $6, $7, NULL, $8, $9, $10, $11, 0) \
+               ON CONFLICT (tenant, owner, managed, name) DO NOTHING";
+    let values = [
+        pat.id.into(),
+        tenant.into(),
+        owner.into(),
+        pat.name.as_str().into(),
+        json(pat.scope.as_slice()),
+        hash.into(),
+        now.into(),
+        managed.into(),
+        pat.validity.seconds().into(),
+        pat.expiry.date().into(),
+        pat.user_aware_token_never_expires.into(),
+    ];
+    if tx.execute(sql, &values).await? == 0 {
+        return Err(name_taken(&pat.name));
+    }
+    let event = Event::new(Action::PatCreated, Party::pat(pat.id, &pat.name))
+        .with("ownerId", owner.to_string())
+        .with("scope", pat.scope.as_slice())
+        .with("expirationDate", date(pat.expiry))
+        .with("managed", managed);
+    audit::record(tx, store, &Stamp { tenant, context, now }, &event).await?;
+    Ok(pat)
+}
+
+async fn update(tx: &mut Tx, store: &Store, context: &Context, old: &Pat, new: &Pat) -> Result<()> {
+    if old == new {
+        return Ok(());
+    }
+    let now = store.clock.now();
+    if old.name != new.name {
+        let sql = "SELECT 1 FROM pats WHERE tenant = $1 AND owner = $2 AND managed = $3 AND name = $4";
+        let values = [old.tenant.into(), old.owner.into(), old.managed.into(), new.name.as_str().into()];
+        if tx.query_opt(sql, &values).await?.is_some() {
+            return Err(name_taken(&new.name));
+        }
+    }
+    // A new date has yet to come, so its coming has yet to be recorded.
+    let sql = "UPDATE pats SET name = $1, scope = $2, expires = $3, user_aware = $4, \
+               expiry_recorded = CASE WHEN $5 = 1 THEN 0 ELSE expiry_recorded END WHERE id = $6";
+    let values = [
+        new.name.as_str().into(),
+        json(new.scope.as_slice()),
+        new.expiry.date().into(),
+        new.user_aware_token_never_expires.into(),
+        (old.expiry != new.expiry).into(),
+        old.id.into(),
+    ];
+    tx.execute(sql, &values).await?;
+    let mut event = Event::new(Action::PatUpdated, Party::pat(new.id, &new.name));
+    event = event.with("ownerId", new.owner.to_string());
+    for (field, before, after) in [
+        ("name", Json::from(old.name.as_str()), Json::from(new.name.as_str())),
+        ("scope", old.scope.as_slice().into(), new.scope.as_slice().into()),
+        ("expirationDate", date(old.expiry), date(new.expiry)),
+        (
+            "userAwareTokenNeverExpires",
+            old.user_aware_token_never_expires.into(),
+            new.user_aware_token_never_expires.into(),
+        ),
+    ] {
+        if before != after {
+            event = event.with(field, serde_json::json!({ "before": before, "after": after }));
+        }
+    }
+    audit::record(tx, store, &Stamp { tenant: old.tenant, context, now }, &event).await?;
+    changes::enter(tx, Change::Pat(old.id), now).await
+}
+
+/// Deletes a PAT in the transaction at hand, leaving its id and secret hash behind for 90 days.
+pub(crate) async fn remove(tx: &mut Tx, store: &Store, context: &Context, pat: &Pat) -> Result<()> {
+    let now = store.clock.now();
+    let sql = "INSERT INTO deleted_pats (id, tenant, secret_hash, deleted) \
+               SELECT id, tenant, secret_hash, $1 FROM pats WHERE id = $2";
+    tx.execute(sql, &[now.into(), pat.id.into()]).await?;
+    tx.execute("DELETE FROM pats WHERE id = $1", &[pat.id.into()]).await?;
+    let event = Event::new(Action::PatDeleted, Party::pat(pat.id, &pat.name)).with("ownerId", pat.owner.to_string());
+    audit::record(tx, store, &Stamp { tenant: pat.tenant, context, now }, &event).await?;
+    changes::enter(tx, Change::Pat(pat.id), now).await
+}
+
+/// All PATs of one owner, managed ones too.
+pub(crate) async fn of_owner(tx: &mut Tx, tenant: TenantKey, owner: IdentityId) -> Result<Vec<Pat>> {
+    let sql = select_pat!("WHERE p.tenant = $1 AND p.owner = $2 ORDER BY p.created, p.id");
+    tx.query(sql, &[tenant.into(), owner.into()]).await?.iter().map(pat).collect()
+}

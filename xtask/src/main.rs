@@ -1,0 +1,114 @@
+//! `cargo xtask`: what the README, CI and people run.
+//!
+//! `main.rs` reads the arguments, `steps.rs` says what is checked and in which order, `tools.rs` finds and
+//! installs what the steps need, `report.rs` prints and counts.
+
+mod report;
+mod steps;
+mod tools;
+
+use std::process::ExitCode;
+
+use steps::STEPS;
+
+const USAGE: &str = "\
+Usage: cargo xtask test [--only STEP]... [--list]
+
+  test          checks everything: format, lints, dependencies, tests, the official client
+  --only STEP   only this step; may be repeated
+  --list        lists the steps and does nothing
+
+Missing tools are installed under the target folder, and Debian's packages where root may. A step whose tool
+is missing is skipped, and fails where the environment says CI=true.
+Exit codes: 0 all passed, 1 a step failed, 2 wrong usage.";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match read(&arguments) {
+        Ok(Asked::Help) => {
+            println!("{USAGE}");
+            ExitCode::SUCCESS
+        }
+        Ok(Asked::List) => {
+            for step in STEPS {
+                println!("{:<14} {}", step.name, step.does);
+            }
+            ExitCode::SUCCESS
+        }
+        Ok(Asked::Test { only }) => match tools::Workshop::find() {
+            Ok(workshop) => steps::run(&workshop, &only),
+            Err(why) => {
+                eprintln!("xtask: {why}");
+                ExitCode::FAILURE
+            }
+        },
+        Err(why) => {
+            eprintln!("xtask: {why}\n\n{USAGE}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// What the command line asks for.
+#[derive(Debug, PartialEq, Eq)]
+enum Asked {
+    Help,
+    List,
+    /// Run these steps; none named means all.
+    Test {
+        only: Vec<String>,
+    },
+}
+
+fn read(arguments: &[String]) -> Result<Asked, String> {
+    let mut arguments = arguments.iter().map(String::as_str);
+    match arguments.next() {
+        Some("test") => {}
+        Some("help" | "--help" | "-h") => return Ok(Asked::Help),
+        Some(other) => return Err(format!("there is no command '{other}'")),
+        None => return Err("a command is missing".to_owned()),
+    }
+    let (mut only, mut list) = (Vec::new(), false);
+    while let Some(argument) = arguments.next() {
+        match argument {
+            "--help" | "-h" => return Ok(Asked::Help),
+            "--list" => list = true,
+            "--only" => {
+                let name = arguments.next().ok_or("--only needs the name of a step")?;
+                if !STEPS.iter().any(|step| step.name == name) {
+                    return Err(format!("there is no step '{name}'; --list names them"));
+                }
+                only.push(name.to_owned());
+            }
+            other => return Err(format!("'{other}' is not known here")),
+        }
+    }
+    Ok(if list { Asked::List } else { Asked::Test { only } })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_line(line: &str) -> Result<Asked, String> {
+        read(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn arguments_are_read() {
+        assert_eq!(read_line("test"), Ok(Asked::Test { only: vec![] }));
+        assert_eq!(read_line("test --list"), Ok(Asked::List));
+        assert_eq!(
+            read_line("test --only format --only tests"),
+            Ok(Asked::Test { only: vec!["format".to_owned(), "tests".to_owned()] })
+        );
+        assert_eq!(read_line("help"), Ok(Asked::Help));
+    }
+
+    #[test]
+    fn a_misspelt_step_runs_nothing() {
+        for line in ["", "tests", "test --only", "test --only formt", "test --quick"] {
+            assert!(read_line(line).is_err(), "{line:?} was taken");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! The steps of `cargo xtask test`, in the order in which they run: cheap ones first.
+
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+
+use crate::report::{Outcome, Report, Stop};
+use crate::tools::{Workshop, run_shown};
+
+/// One thing that is checked.
+pub(crate) struct Step {
+    /// For `--only` and the table.
+    pub(crate) name: &'static str,
+    /// For `--list`.
+    pub(crate) does: &'static str,
+    /// Means nothing once `build` has failed.
+    needs_build: bool,
+    check: fn(&Workshop) -> Result<(), Stop>,
+}
+
+/// Everything that is checked.
+pub(crate) const STEPS: &[Step] = &[
+    Step { name: "format", does: "cargo fmt --check", needs_build: false, check: format },
+    Step { name: "lints", does: "cargo clippy, warnings refused", needs_build: false, check: lints },
+    Step {
+        name: "dependencies",
+        does: "cargo deny: bans, licenses, sources",
+        needs_build: false,
+        check: dependencies,
+    },
+    Step {
+        name: "advisories",
+        does: "cargo deny: known vulnerabilities",
+        needs_build: false,
+        check: advisories,
+    },
+    Step { name: BUILD, does: "builds every crate and its tests", needs_build: false, check: build },
+    Step { name: "tests", does: "every test, with nextest where it is", needs_build: true, check: tests },
+    Step {
+        name: "doc-tests",
+        does: "the examples in the documentation",
+        needs_build: true,
+        check: doc_tests,
+    },
+    Step {
+        name: "python-client",
+        does: "the official Python client against the built binary",
+        needs_build: true,
+        check: python_client,
+    },
+];
+
+const BUILD: &str = "build";
+
+/// How long the advisory database may take to come. Where no host answers, this is what is waited.
+const ADVISORIES_WAIT: Duration = Duration::from_mins(1);
+
+/// Runs the steps named in `only`, or all of them, and says how each ended.
+pub(crate) fn run(workshop: &Workshop, only: &[String]) -> ExitCode {
+    let mut report = Report::default();
+    let mut built = true;
+    for step in STEPS.iter().filter(|step| only.is_empty() || only.iter().any(|name| name == step.name)) {
+        println!("\n==> {}: {}", step.name, step.does);
+        let start = now();
+        let result = if step.needs_build && !built {
+            Err(Stop::Skipped("the build failed".to_owned()))
+        } else {
+            (step.check)(workshop)
+        };
+        let outcome = Outcome::of(result, workshop.ci());
+        built &= step.name != BUILD || outcome == Outcome::Passed;
+        report.add(step.name, outcome, start.elapsed());
+    }
+    println!("\n{report}");
+    if report.failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how long a step takes is shown to a person, nothing depends on it"
+)]
+fn now() -> Instant {
+    Instant::now()
+}
+
+fn format(workshop: &Workshop) -> Result<(), Stop> {
+    workshop.need_cargo("fmt", "rustup component add rustfmt")?;
+    run_shown(workshop.cargo().args(["fmt", "--all", "--check"]))
+}
+
+fn lints(workshop: &Workshop) -> Result<(), Stop> {
+    workshop.need_cargo("clippy", "rustup component add clippy")?;
+    let arguments = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
+    run_shown(workshop.cargo().args(arguments))
+}
+
+fn dependencies(workshop: &Workshop) -> Result<(), Stop> {
+    let mut deny = workshop.cargo_deny()?;
+    run_shown(deny.args(["--locked", "check", "bans", "licenses", "sources"]))
+}
+
+/// The database lies beyond the package registries, so a machine that reaches only those skips this, CI too.
+fn advisories(workshop: &Workshop) -> Result<(), Stop> {
+    let mut fetch = workshop.cargo_deny()?;
+    if !crate::tools::succeeds_within(fetch.args(["fetch", "db"]), ADVISORIES_WAIT) {
+        return Err(Stop::Skipped("the advisory database is out of reach".to_owned()));
+    }
+    run_shown(workshop.cargo_deny()?.args(["--locked", "check", "advisories"]))
+}
+
+fn build(workshop: &Workshop) -> Result<(), Stop> {
+    run_shown(test_command(workshop).arg("--no-run"))
+}
+
+fn tests(workshop: &Workshop) -> Result<(), Stop> {
+    run_shown(&mut test_command(workshop))
+}
+
+fn test_command(workshop: &Workshop) -> Command {
+    let mut command = workshop.cargo();
+    if workshop.has_cargo("nextest") {
+        let profile = if workshop.ci() { "ci" } else { "default" };
+        command.args(["nextest", "run", "--workspace", "--locked", "--profile", profile]);
+    } else {
+        // nextest leaves the doc tests out, so here they are left out as well: they have a step of their own.
+        command.args(["test", "--workspace", "--all-targets", "--locked", "--no-fail-fast"]);
+    }
+    command
+}
+
+fn doc_tests(workshop: &Workshop) -> Result<(), Stop> {
+    run_shown(workshop.cargo().args(["test", "--doc", "--workspace", "--locked"]))
+}
+
+/// The binary is built by itself, with the features that a user's has and no test's.
+fn python_client(workshop: &Workshop) -> Result<(), Stop> {
+    let python = workshop.python("e2e/requirements.txt")?;
+    run_shown(workshop.cargo().args(["build", "--package", "patron", "--bin", "patron", "--locked"]))?;
+    let mut client = Command::new(python);
+    client.arg("e2e/python_client.py").arg("--patron").arg(workshop.built("patron"));
+    run_shown(client.current_dir(workshop.root()))
+}

@@ -1,0 +1,247 @@
+//! Finds what the steps need, and installs what is missing: crates and Python packages under the target folder,
+//! Debian's packages where the user is root.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+use std::{env, fs, thread};
+
+use crate::report::Stop;
+
+/// Kept to one version, so that a run today and one in a year judge alike.
+const CARGO_DENY: &str = "0.20.2";
+
+/// Where the steps work.
+pub(crate) struct Workshop {
+    root: PathBuf,
+    /// Where cargo puts this profile's binaries: beside this one.
+    binaries: PathBuf,
+    /// Lies in the target folder, so that whatever keeps the one keeps the other.
+    tools: PathBuf,
+    ci: bool,
+}
+
+impl Workshop {
+    /// Works out the folders from how cargo started this program. Nothing is baked in at compile time: a target
+    /// folder may serve several clones.
+    pub(crate) fn find() -> Result<Self, String> {
+        let manifest = env::var_os("CARGO_MANIFEST_DIR").ok_or("start me with `cargo xtask`")?;
+        let root = Path::new(&manifest).parent().ok_or("the xtask folder has no parent")?.to_owned();
+        let program =
+            env::current_exe().map_err(|error| format!("where this program lies is unknown: {error}"))?;
+        let binaries = program.parent().ok_or("this program lies in no folder")?.to_owned();
+        let tools = binaries.parent().ok_or("this program lies in no target folder")?.join("tools");
+        let ci = env::var("CI").is_ok_and(|value| !["", "0", "false"].contains(&value.as_str()));
+        Ok(Self { root, binaries, tools, ci })
+    }
+
+    /// The workspace's folder.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Whether the environment says `CI=true`.
+    pub(crate) fn ci(&self) -> bool {
+        self.ci
+    }
+
+    /// Where `cargo build` leaves the workspace's binary of this name.
+    pub(crate) fn built(&self, name: &str) -> PathBuf {
+        self.binaries.join(format!("{name}{}", env::consts::EXE_SUFFIX))
+    }
+
+    /// The cargo that started this program, in the workspace.
+    pub(crate) fn cargo(&self) -> Command {
+        let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        command.current_dir(&self.root);
+        command
+    }
+
+    /// Whether cargo has this subcommand.
+    pub(crate) fn has_cargo(&self, subcommand: &str) -> bool {
+        succeeds(self.cargo().args([subcommand, "--version"]))
+    }
+
+    /// A subcommand that comes with the toolchain, which is not this program's to change.
+    pub(crate) fn need_cargo(&self, subcommand: &str, remedy: &str) -> Result<(), Stop> {
+        if self.has_cargo(subcommand) {
+            return Ok(());
+        }
+        Err(Stop::Missing(format!("cargo {subcommand} is not installed: {remedy}")))
+    }
+
+    /// cargo-deny, installed first where it is not. Compiling it takes minutes, so it is not optimised: it runs for a
+    /// second or two.
+    pub(crate) fn cargo_deny(&self) -> Result<Command, Stop> {
+        let program = self.tools.join("bin").join(format!("cargo-deny{}", env::consts::EXE_SUFFIX));
+        if version_of(&program).as_deref() != Some(CARGO_DENY) {
+            // What an interrupted run has compiled is taken up by the next one.
+            let half_done = self.tools.join("build");
+            println!("installing cargo-deny {CARGO_DENY} into {}", self.tools.display());
+            let mut install = self.cargo();
+            install.args(["install", "--quiet", "--locked", "--force", "--debug"]);
+            install.args(["cargo-deny", "--version", CARGO_DENY, "--root"]).arg(&self.tools);
+            install.env("CARGO_TARGET_DIR", &half_done).env("CARGO_PROFILE_DEV_DEBUG", "0");
+            if let Err(Stop::Failed(why)) = run_shown(&mut install) {
+                return Err(Stop::Missing(format!("cargo-deny could not be installed: {why}")));
+            }
+            // Hundreds of megabytes that nothing needs any more; where they cannot be removed they only take room.
+            let _ = fs::remove_dir_all(half_done);
+        }
+        let mut command = Command::new(program);
+        command.current_dir(&self.root);
+        Ok(command)
+    }
+
+    /// A Python that has the packages which `requirements` (a file in the workspace) pins.
+    pub(crate) fn python(&self, requirements: &str) -> Result<PathBuf, Stop> {
+        let wanted = fs::read_to_string(self.root.join(requirements))
+            .map_err(|error| Stop::Failed(format!("{requirements}: {error}")))?;
+        let folder = self.tools.join("python");
+        let python = folder.join("bin").join("python");
+        // Written last, so that an interrupted installation counts as none.
+        let receipt = folder.join("installed.txt");
+        if fs::read_to_string(&receipt).is_ok_and(|installed| installed == wanted)
+            && succeeds(&mut version(&python))
+        {
+            return Ok(python);
+        }
+        system_python()?;
+        println!("installing the packages of {requirements} into {}", folder.display());
+        let missing = |stop| match stop {
+            Stop::Failed(why) => {
+                Stop::Missing(format!("the packages of {requirements} could not be installed: {why}"))
+            }
+            other => other,
+        };
+        run_shown(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder)).map_err(missing)?;
+        let mut pip = Command::new(&python);
+        pip.args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-deps",
+            "--requirement",
+        ]);
+        run_shown(pip.arg(requirements).current_dir(&self.root)).map_err(missing)?;
+        // `--no-deps` takes what the file pins and nothing else, so the file has to be whole.
+        run_shown(Command::new(&python).args(["-m", "pip", "check"])).map_err(missing)?;
+        fs::write(&receipt, wanted)
+            .map_err(|error| Stop::Failed(format!("{}: {error}", receipt.display())))?;
+        Ok(python)
+    }
+}
+
+/// Makes sure that `python3` can make virtual environments; Debian ships that part by itself.
+fn system_python() -> Result<(), Stop> {
+    let usable = || succeeds(Command::new("python3").args(["-c", "import ensurepip, venv"]));
+    if !usable() {
+        install_debian(&["python3", "python3-venv"])?;
+    }
+    if usable() { Ok(()) } else { Err(Stop::Missing("python3 cannot make virtual environments".to_owned())) }
+}
+
+/// Installs Debian's packages, where this is Debian and the user is root.
+fn install_debian(packages: &[&str]) -> Result<(), Stop> {
+    let names = packages.join(" ");
+    if !succeeds(Command::new("apt-get").arg("--version")) || !is_root() {
+        return Err(Stop::Missing(format!("please install {names}")));
+    }
+    println!("installing Debian's packages {names}");
+    let apt_get = |arguments: &[&str]| {
+        let mut command = Command::new("apt-get");
+        run_shown(command.env("DEBIAN_FRONTEND", "noninteractive").args(["--quiet", "--yes"]).args(arguments))
+    };
+    apt_get(&["update"])
+        .and_then(|()| apt_get(&[&["install", "--no-install-recommends"], packages].concat()))
+        .map_err(|_| Stop::Missing(format!("{names} could not be installed")))
+}
+
+fn is_root() -> bool {
+    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+}
+
+fn version(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.arg("--version");
+    command
+}
+
+/// The second word of what `--version` prints.
+fn version_of(program: &Path) -> Option<String> {
+    let output = version(program).output().ok()?;
+    String::from_utf8_lossy(&output.stdout).split_whitespace().nth(1).map(str::to_owned)
+}
+
+/// Runs a command that only finds something out, unseen.
+fn succeeds(command: &mut Command) -> bool {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+/// As [`succeeds`], but ends a command that takes longer than `limit`.
+pub(crate) fn succeeds_within(command: &mut Command, limit: Duration) -> bool {
+    const PAUSE: Duration = Duration::from_millis(100);
+    let Ok(mut child) = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()
+    else {
+        return false;
+    };
+    let mut waited = Duration::ZERO;
+    while waited < limit {
+        match child.try_wait() {
+            Ok(Some(status)) => return status.success(),
+            Ok(None) => thread::sleep(PAUSE),
+            Err(_) => break,
+        }
+        waited += PAUSE;
+    }
+    // Failing to end it leaves nothing more to do: the answer is no either way.
+    let _ = child.kill();
+    let _ = child.wait();
+    false
+}
+
+/// Runs a command whose output is the reader's to see, after a line that can be pasted to repeat it.
+pub(crate) fn run_shown(command: &mut Command) -> Result<(), Stop> {
+    let program = Path::new(command.get_program());
+    let short = if program.file_stem() == Some("cargo".as_ref()) { Path::new("cargo") } else { program };
+    let line = [short.as_os_str()].into_iter().chain(command.get_args());
+    let line = line.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
+    println!("$ {line}");
+    match command.stdin(Stdio::null()).status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(Stop::Failed(format!("{line}: {status}"))),
+        Err(error) => Err(Stop::Failed(format!("{line}: {error}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failing_command_is_named() {
+        let Err(Stop::Failed(why)) = run_shown(Command::new("false").arg("x")) else {
+            panic!("false passed")
+        };
+        assert!(why.starts_with("false x: "), "{why}");
+    }
+
+    #[test]
+    fn a_command_that_hangs_is_ended() {
+        assert!(succeeds_within(&mut Command::new("true"), Duration::from_mins(1)));
+        assert!(!succeeds_within(Command::new("sleep").arg("600"), Duration::from_millis(200)));
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_has_no_version() {
+        assert_eq!(version_of(Path::new("/nonexistent/program")), None);
+        assert!(!succeeds(&mut Command::new("/nonexistent/program")));
+    }
+}
