@@ -16,6 +16,6 @@ pub use errors::{ErrorMessage, ErrorResponse, OAuthErrorResponse, RateLimitRespo
 pub use identities::{AuthUser, PublicIdentity, Tenant};
 pub use oauth::{AuthorizationServerMetadata, Introspection, Jwk, Jwks, OAuthInfo, TokenResponse};
 pub use pats::{
-    BulkUpdateRequest, CreatePersonalAccessTokenRequest, CreatePersonalAccessTokenResponse, JsonPatchOperation,
-    Owner, OwnerType, PersonalAccessToken,
+    BulkUpdateRequest, CreatePersonalAccessTokenRequest, CreatePersonalAccessTokenResponse,
+    JsonPatchOperation, Owner, OwnerType, PersonalAccessToken,
 };

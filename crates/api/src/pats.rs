@@ -41,7 +41,9 @@ fn whole_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64
     match number.as_f64() {
         // Both bounds are exact in f64, and far beyond every number of seconds that is accepted.
         #[expect(clippy::cast_possible_truncation, reason = "bounded and whole by the guard")]
-        Some(float) if float.fract() == 0.0 && float.abs() <= 9_007_199_254_740_992.0 => Ok(Some(float as i64)),
+        Some(float) if float.fract() == 0.0 && float.abs() <= 9_007_199_254_740_992.0 => {
+            Ok(Some(float as i64))
+        }
         _ => Err(de::Error::custom("expected a whole number")),
     }
 }

@@ -202,7 +202,8 @@ impl App {
         match parse_basic(value) {
             Ok(credentials) => {
                 let prefix = "Basic authentication failed: ";
-                let proven = self.prove(&credentials, at).await.map_err(|refusal| refusal.into_error(prefix))?;
+                let proven =
+                    self.prove(&credentials, at).await.map_err(|refusal| refusal.into_error(prefix))?;
                 self.note_use(&proven, at.address, tracking).await?;
                 let pat = &proven.present.pat;
                 let rights = self.catalogue.rights_of(&proven.owner.levels, &pat.scope);
@@ -245,7 +246,11 @@ impl App {
     }
 
     /// Judges an access token; [`crate::memory::Memory::refresh`] was called before.
-    pub async fn judge_token(&self, token: &str, tenant: Option<TenantKey>) -> Result<Result<LiveToken, TokenRefusal>> {
+    pub async fn judge_token(
+        &self,
+        token: &str,
+        tenant: Option<TenantKey>,
+    ) -> Result<Result<LiveToken, TokenRefusal>> {
         let claims = match self.memory.verified(token) {
             Ok(claims) => claims,
             Err(error) => return Ok(Err(TokenRefusal::Jwt(error))),
@@ -254,13 +259,17 @@ impl App {
         if now.seconds() >= claims.exp {
             return Ok(Err(TokenRefusal::Expired));
         }
-        let (Some(jti), Some(pat), Some(identity)) =
-            (TokenId::parse(&claims.jti), PatId::parse(&claims.client_id), IdentityId::parse(&claims.identity_id))
-        else {
+        let (Some(jti), Some(pat), Some(identity)) = (
+            TokenId::parse(&claims.jti),
+            PatId::parse(&claims.client_id),
+            IdentityId::parse(&claims.identity_id),
+        ) else {
             return Ok(Err(TokenRefusal::Jwt(JwtError::Malformed)));
         };
         let (known, _) = self.memory.pat(pat).await?;
-        let Some(Known::Present(present)) = known.as_deref() else { return Ok(Err(TokenRefusal::PatDeleted)) };
+        let Some(Known::Present(present)) = known.as_deref() else {
+            return Ok(Err(TokenRefusal::PatDeleted));
+        };
         if tenant.is_some_and(|tenant| tenant != present.pat.tenant) {
             return Ok(Err(TokenRefusal::OtherTenant));
         }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::HeaderMap;
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use patron_core::error::{Detail, shorten};
 use patron_core::limits::{BODY_BYTES, FORM_FIELDS, PAGE_MAX};
@@ -109,7 +109,10 @@ impl Query {
             Ok(number) if digits && (least..=most).contains(&number) => Ok(Some(number)),
             _ => Err(Error::invalid(
                 Detail::Syntax,
-                format!("Parameter '{name}' is a whole number from {least} to {most}, not '{}'.", shorten(given)),
+                format!(
+                    "Parameter '{name}' is a whole number from {least} to {most}, not '{}'.",
+                    shorten(given)
+                ),
             )),
         }
     }
@@ -176,9 +179,20 @@ mod tests {
     fn pages_have_bounds() {
         let page = |query| Query::parse(Some(query)).unwrap().page();
         assert_eq!(page("").unwrap(), Page { limit: None, offset: 0, count: false });
-        assert_eq!(page("limit=250&offset=3&count=true").unwrap(), Page { limit: Some(250), offset: 3, count: true });
-        for wrong in ["limit=0", "limit=251", "limit=-1", "limit=+1", "limit=1.0", "offset=-1", "offset=99999999999", "count=yes"]
-        {
+        assert_eq!(
+            page("limit=250&offset=3&count=true").unwrap(),
+            Page { limit: Some(250), offset: 3, count: true }
+        );
+        for wrong in [
+            "limit=0",
+            "limit=251",
+            "limit=-1",
+            "limit=+1",
+            "limit=1.0",
+            "offset=-1",
+            "offset=99999999999",
+            "count=yes",
+        ] {
             assert!(page(wrong).is_err(), "{wrong}");
         }
     }

@@ -58,7 +58,8 @@ pub async fn sign_out(_request: Request) -> Result<Answer, Failure> {
 
 fn html(page: &str) -> Answer {
     let mut answer = respond::with_body(StatusCode::OK, HTML, Body::from(page.to_owned()));
-    let policy = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    let policy =
+        "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
     answer.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
     answer
 }
@@ -113,7 +114,12 @@ fn render(document: &OpenApi) -> String {
     if let Some(components) = &document.components {
         for (name, schema) in &components.schemas {
             let schema = serde_json::to_value(schema).unwrap_or_default();
-            let _ = write!(body, "<section id=\"model-{0}\"><h3>{0}</h3>{1}</section>", escaped(name), model_html(&schema));
+            let _ = write!(
+                body,
+                "<section id=\"model-{0}\"><h3>{0}</h3>{1}</section>",
+                escaped(name),
+                model_html(&schema)
+            );
         }
     }
     shell("API", "docs/style.css", &body)
@@ -141,7 +147,12 @@ fn operation_html(operation: &Operation) -> String {
     }
     if let Some(content) = value["requestBody"]["content"].as_object() {
         for (media_type, content) in content {
-            let _ = write!(html, "<p>Body: <code>{}</code> {}</p>", escaped(media_type), type_html(&content["schema"]));
+            let _ = write!(
+                html,
+                "<p>Body: <code>{}</code> {}</p>",
+                escaped(media_type),
+                type_html(&content["schema"])
+            );
         }
     }
     html.push_str("<table><thead><tr><th>Status</th><th>When</th><th>Body</th></tr></thead><tbody>");

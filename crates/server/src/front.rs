@@ -53,7 +53,8 @@ impl Front {
         for route in routes() {
             by_path.entry(route.path.clone()).or_default().push(route);
         }
-        let mut router = Router::new().fallback(|| async { refuse(Error::not_found("There is nothing at this path.")) });
+        let mut router =
+            Router::new().fallback(|| async { refuse(Error::not_found("There is nothing at this path.")) });
         for (path, routes) in by_path {
             router = router.route(&path, methods(routes, &app));
         }
@@ -73,8 +74,8 @@ impl Front {
             Ok(Err(_)) => Err(Error::internal("a handler panicked")),
             Err(_) => Err(Error::unavailable("a handler took too long")),
         };
-        let mut answer = result
-            .unwrap_or_else(|error| respond::failure(&Failure::Rule(error), facts.shape, tracking));
+        let mut answer =
+            result.unwrap_or_else(|error| respond::failure(&Failure::Rule(error), facts.shape, tracking));
         if let Some(Refused(failure)) = answer.extensions_mut().remove::<Refused>() {
             answer = respond::failure(&failure, facts.shape, tracking);
         }
@@ -109,7 +110,8 @@ impl Front {
             Some(query) => format!("{path}?{query}"),
             None => path,
         };
-        *request.uri_mut() = path_and_query.parse().map_err(|_| Error::not_found("There is nothing at this path."))?;
+        *request.uri_mut() =
+            path_and_query.parse().map_err(|_| Error::not_found("There is nothing at this path."))?;
         request.extensions_mut().insert(Arrival { site, address, tracking, facts });
         match self.router.clone().oneshot(request).await {
             Ok(answer) => Ok(answer),
@@ -164,12 +166,14 @@ fn finish(answer: &mut Answer, tracking: TrackingId, facts: PathFacts) {
 
 /// All methods of one path.
 fn methods(routes: Vec<Route>, app: &Arc<App>) -> MethodRouter {
-    let allow: Vec<String> = routes.iter().filter_map(|route| Some(route.method.as_ref()?.to_string())).collect();
+    let allow: Vec<String> =
+        routes.iter().filter_map(|route| Some(route.method.as_ref()?.to_string())).collect();
     let (allow, routes, app) = (Arc::new(allow.join(", ")), Arc::new(routes), Arc::clone(app));
     any(move |Extension(arrival): Extension<Arrival>, request: axum::http::Request<Body>| async move {
         // A HEAD is answered as the GET that it stands for; the body is left out on the wire (RFC 9110 section 9.3.2).
         let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
-        let Some(route) = routes.iter().find(|route| route.method.as_ref().is_none_or(|m| m == method)) else {
+        let Some(route) = routes.iter().find(|route| route.method.as_ref().is_none_or(|m| m == method))
+        else {
             return refuse(Error::MethodNotAllowed { allow: allow.to_string() });
         };
         let timer = app.metrics.request(route.name);

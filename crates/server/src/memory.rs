@@ -86,7 +86,10 @@ impl PresentPat {
         let last = self.last_used.load(Ordering::Relaxed);
         let known = (last != NEVER_USED).then(|| Timestamp::from_millis(last));
         moves_last_used(known, now)
-            && self.last_used.compare_exchange(last, now.millis(), Ordering::Relaxed, Ordering::Relaxed).is_ok()
+            && self
+                .last_used
+                .compare_exchange(last, now.millis(), Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
     }
 }
 

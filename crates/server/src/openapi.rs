@@ -4,7 +4,9 @@
 //! them. `/openapi.json` is pinned by a snapshot test.
 
 use utoipa::OpenApi as _;
-use utoipa::openapi::path::{HttpMethod, Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::path::{
+    HttpMethod, Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn,
+};
 use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
@@ -80,7 +82,8 @@ const PATCH: &str = "application/json-patch+json";
 
 #[expect(clippy::too_many_lines, reason = "a table, one entry an endpoint")]
 fn told(name: &str) -> Option<Told> {
-    let plain = |summary, about, answer| Told { summary, about, parameters: &[], body: None, answer, errors: &[] };
+    let plain =
+        |summary, about, answer| Told { summary, about, parameters: &[], body: None, answer, errors: &[] };
     Some(match name {
         "create" => Told {
             summary: "Create a personal access token",
@@ -88,7 +91,11 @@ fn told(name: &str) -> Option<Told> {
                     must then be true. The secret is in this answer and nowhere else.",
             parameters: &[],
             body: Some((JSON, "CreatePersonalAccessTokenRequest")),
-            answer: ("200", "Created; the only time that the secret is shown.", Some("CreatePersonalAccessTokenResponse")),
+            answer: (
+                "200",
+                "Created; the only time that the secret is shown.",
+                Some("CreatePersonalAccessTokenResponse"),
+            ),
             errors: &["400", "413", "415"],
         },
         "list" => Told {
@@ -169,7 +176,9 @@ fn told(name: &str) -> Option<Told> {
             answer: ("200", "It does not work any more.", None),
             errors: &["400", "413", "415"],
         },
-        "oauth-info" => plain("Where a client of the original looks first", "", ("200", "Addresses.", Some("OAuthInfo"))),
+        "oauth-info" => {
+            plain("Where a client of the original looks first", "", ("200", "Addresses.", Some("OAuthInfo")))
+        }
         "jwks" => plain("The public keys", "RFC 7517.", ("200", "The keys.", Some("Jwks"))),
         "metadata" => plain(
             "Where everything is",

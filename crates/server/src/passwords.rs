@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use argon2::password_hash::PasswordHasher as _;
 use argon2::Argon2;
+use argon2::password_hash::PasswordHasher as _;
 use patron_core::clock::Entropy;
 use patron_core::secret::Password;
 use patron_core::{Error, Result};

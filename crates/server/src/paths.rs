@@ -30,7 +30,8 @@ pub struct PathFacts {
 impl PathFacts {
     /// Reads a path whose slashes are single.
     pub fn of(path: &str) -> Self {
-        let under = |base: &str| path.strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let under =
+            |base: &str| path.strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         if let Some(&(_, version, rules)) = OLDER_PAT_PATHS.iter().find(|(base, ..)| under(base)) {
             return Self { version, rules, deprecated: true, shape: Shape::Api };
         }
@@ -64,9 +65,14 @@ mod tests {
 
     #[test]
     fn slashes_are_made_single() {
-        for (given, expected) in
-            [("//oauth/token", "/oauth/token"), ("/a//b/", "/a/b"), ("/", "/"), ("///", "/"), ("", "/"), ("/a", "/a")]
-        {
+        for (given, expected) in [
+            ("//oauth/token", "/oauth/token"),
+            ("/a//b/", "/a/b"),
+            ("/", "/"),
+            ("///", "/"),
+            ("", "/"),
+            ("/a", "/a"),
+        ] {
             assert_eq!(normal(given), expected);
         }
     }

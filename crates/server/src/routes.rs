@@ -119,10 +119,17 @@ pub fn routes() -> Vec<Route> {
             Access::Right(Right::AUTH_USER_MANAGE),
             api::identities::patch
         ),
-        api!(GET, "/audit-events/v1", "list-audit-events", Access::Right(Right::AUDIT_READ), api::audit::list),
+        api!(
+            GET,
+            "/audit-events/v1",
+            "list-audit-events",
+            Access::Right(Right::AUDIT_READ),
+            api::audit::list
+        ),
     ];
     let bulk = [("/personal-access-tokens/v1", true)].into_iter();
-    let older = OLDER_PAT_PATHS.iter().map(|(base, _, rules)| (*base, *rules == patron_core::pat::Rules::Current));
+    let older =
+        OLDER_PAT_PATHS.iter().map(|(base, _, rules)| (*base, *rules == patron_core::pat::Rules::Current));
     for (base, with_bulk) in bulk.chain(older) {
         routes.extend(pat_routes(base, with_bulk));
     }

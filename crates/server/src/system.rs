@@ -23,7 +23,10 @@ pub struct SystemEntropy;
 
 impl Entropy for SystemEntropy {
     fn fill(&self, bytes: &mut [u8]) {
-        #[expect(clippy::disallowed_methods, reason = "this is the randomness that everything else is given")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "this is the randomness that everything else is given"
+        )]
         getrandom::fill(bytes).expect("an operating system without randomness is no place for secrets");
     }
 }

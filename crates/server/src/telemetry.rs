@@ -3,7 +3,9 @@
 use std::time::Instant;
 
 use axum::http::StatusCode;
-use prometheus::{Encoder as _, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry, TextEncoder};
+use prometheus::{
+    Encoder as _, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry, TextEncoder,
+};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{LogFormat, Settings};
@@ -32,7 +34,8 @@ pub struct Metrics {
 
 /// Upper bounds of the duration histogram, seconds: an exchange is tens of microseconds, a password hash tens of
 /// milliseconds.
-const BOUNDS: [f64; 12] = [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 10.0];
+const BOUNDS: [f64; 12] =
+    [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 10.0];
 
 impl Metrics {
     /// Counters that stand at zero.
@@ -43,7 +46,8 @@ impl Metrics {
         let constant = "metric names are constants";
         let requests = Opts::new("patron_http_requests_total", "Requests by endpoint and status.");
         let requests = IntCounterVec::new(requests, &["endpoint", "status"]).expect(constant);
-        let durations = HistogramOpts::new("patron_http_request_seconds", "Time until an answer began, by endpoint.");
+        let durations =
+            HistogramOpts::new("patron_http_request_seconds", "Time until an answer began, by endpoint.");
         let durations = HistogramVec::new(durations.buckets(BOUNDS.to_vec()), &["endpoint"]).expect(constant);
         let auth_failures = Opts::new("patron_auth_failures_total", "Refused credentials by reason.");
         let auth_failures = IntCounterVec::new(auth_failures, &["reason"]).expect(constant);

@@ -90,7 +90,8 @@ fn recorded(row: &Row) -> Result<Recorded> {
         tracking_number: TrackingId::from_bytes(row.fixed(11)?),
         operation: row.text(12)?.to_owned(),
         status: row.text(13)?.to_owned(),
-        attributes: serde_json::from_str(row.text(14)?).map_err(|_| Error::internal("column 14 holds no JSON"))?,
+        attributes: serde_json::from_str(row.text(14)?)
+            .map_err(|_| Error::internal("column 14 holds no JSON"))?,
     })
 }
 
@@ -146,7 +147,11 @@ impl Store {
     }
 
     /// Records failed uses, each with the number of times it was seen since the last call, and sign-ins likewise.
-    pub async fn record_failed_uses(&self, failures: HashMap<FailedUse, u64>, tracking: TrackingId) -> Result<()> {
+    pub async fn record_failed_uses(
+        &self,
+        failures: HashMap<FailedUse, u64>,
+        tracking: TrackingId,
+    ) -> Result<()> {
         let (store, now) = (self.clone(), self.clock.now());
         let failures = std::sync::Arc::new(failures);
         self.db

@@ -47,7 +47,9 @@ impl Store {
     pub async fn is_bootstrapped(&self) -> Result<bool> {
         self.db
             .read("is_bootstrapped", |tx| {
-                Box::pin(async move { Ok(tx.query_opt("SELECT 1 FROM tenants LIMIT 1", &[]).await?.is_some()) })
+                Box::pin(
+                    async move { Ok(tx.query_opt("SELECT 1 FROM tenants LIMIT 1", &[]).await?.is_some()) },
+                )
             })
             .await
     }
@@ -117,7 +119,8 @@ impl Store {
 }
 
 async fn default_tenant(tx: &mut Tx) -> Result<Tenant> {
-    let missing = || Error::not_found("There is no tenant yet: run `patron bootstrap` without --reset-admin.");
+    let missing =
+        || Error::not_found("There is no tenant yet: run `patron bootstrap` without --reset-admin.");
     tenants::find_by_name(tx, TenantName::DEFAULT).await?.ok_or_else(missing)
 }
 

@@ -66,8 +66,11 @@ impl Change {
 /// Enters a change, in the transaction that makes it.
 pub(crate) async fn enter(tx: &mut Tx, change: Change, now: Timestamp) -> Result<()> {
     let (kind, subject) = change.parts();
-    tx.execute("INSERT INTO changes (kind, subject, created) VALUES ($1, $2, $3)", &[kind.into(), subject, now.into()])
-        .await?;
+    tx.execute(
+        "INSERT INTO changes (kind, subject, created) VALUES ($1, $2, $3)",
+        &[kind.into(), subject, now.into()],
+    )
+    .await?;
     Ok(())
 }
 
@@ -97,7 +100,8 @@ impl Store {
                     let rows = tx.query(sql, &[seen.into(), last.into()]).await?;
                     let entries = rows.iter().map(|row| Ok(Change::from_parts(row.int(0)?, row.blob(1)?)));
                     // A kind that a newer Patron enters is not understood here: forget everything.
-                    let entries: Option<Vec<Change>> = entries.collect::<Result<Vec<_>>>()?.into_iter().collect();
+                    let entries: Option<Vec<Change>> =
+                        entries.collect::<Result<Vec<_>>>()?.into_iter().collect();
                     Ok(Changes { last, entries })
                 })
             })

@@ -49,7 +49,8 @@ pub(crate) fn opt_time(row: &Row, column: usize) -> Result<Option<Timestamp>> {
 
 /// A column that holds a list of texts as JSON.
 pub(crate) fn list(row: &Row, column: usize) -> Result<Vec<String>> {
-    serde_json::from_str(row.text(column)?).map_err(|_| Error::internal(format!("column {column} holds no JSON list")))
+    serde_json::from_str(row.text(column)?)
+        .map_err(|_| Error::internal(format!("column {column} holds no JSON list")))
 }
 
 /// A list of texts as JSON.

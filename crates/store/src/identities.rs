@@ -55,7 +55,12 @@ impl Store {
     ///
     /// # Errors
     /// [`Detail::Conflict`] when the login name is taken.
-    pub async fn create_identity(&self, context: Context, tenant: TenantKey, draft: Draft) -> Result<Identity> {
+    pub async fn create_identity(
+        &self,
+        context: Context,
+        tenant: TenantKey,
+        draft: Draft,
+    ) -> Result<Identity> {
         let store = self.clone();
         self.db
             .write("create_identity", move |tx| {
@@ -67,9 +72,7 @@ impl Store {
 
     /// The identity of this id in the tenant.
     pub async fn identity(&self, tenant: TenantKey, id: IdentityId) -> Result<Option<Identity>> {
-        self.db
-            .read("identity", move |tx| Box::pin(async move { find(tx, tenant, id).await }))
-            .await
+        self.db.read("identity", move |tx| Box::pin(async move { find(tx, tenant, id).await })).await
     }
 
     /// The identity of this id in any tenant: for authentication alone.
@@ -85,13 +88,22 @@ impl Store {
     }
 
     /// Up to `limit` identities of the tenant in the order of their login names, after the one named `after`.
-    pub async fn identities_page(&self, tenant: TenantKey, after: String, limit: u32) -> Result<Vec<Identity>> {
+    pub async fn identities_page(
+        &self,
+        tenant: TenantKey,
+        after: String,
+        limit: u32,
+    ) -> Result<Vec<Identity>> {
         self.db
             .read("identities_page", move |tx| {
                 let after = after.clone();
                 Box::pin(async move {
                     let sql = select_identity!("WHERE tenant = $1 AND name > $2 ORDER BY name LIMIT $3");
-                    tx.query(sql, &[tenant.into(), after.into(), limit.into()]).await?.iter().map(identity).collect()
+                    tx.query(sql, &[tenant.into(), after.into(), limit.into()])
+                        .await?
+                        .iter()
+                        .map(identity)
+                        .collect()
                 })
             })
             .await
@@ -201,9 +213,13 @@ pub(crate) async fn insert(
     ];
     if tx.execute(sql, &values).await? == 0 {
         let name = patron_core::error::shorten(&draft.name);
-        return Err(Error::invalid(Detail::Conflict, format!("There is an identity named '{name}' already.")));
+        return Err(Error::invalid(
+            Detail::Conflict,
+            format!("There is an identity named '{name}' already."),
+        ));
     }
-    let event = Event::new(Action::IdentityCreated, Party::identity(id, &draft.name)).with("levels", draft.levels);
+    let event =
+        Event::new(Action::IdentityCreated, Party::identity(id, &draft.name)).with("levels", draft.levels);
     audit::record(tx, store, &Stamp { tenant, context, now }, &event).await?;
     find(tx, tenant, id).await?.ok_or_else(|| Error::internal("an identity vanished in its own transaction"))
 }
@@ -266,8 +282,10 @@ pub(crate) async fn set_password_hash(
     hash: String,
 ) -> Result<()> {
     let now = store.clock.now();
-    tx.execute("UPDATE identities SET password_hash = $1 WHERE id = $2", &[hash.into(), who.id.into()]).await?;
-    let event = Event::new(Action::IdentityUpdated, Party::identity(who.id, &who.name)).with("password", "changed");
+    tx.execute("UPDATE identities SET password_hash = $1 WHERE id = $2", &[hash.into(), who.id.into()])
+        .await?;
+    let event =
+        Event::new(Action::IdentityUpdated, Party::identity(who.id, &who.name)).with("password", "changed");
     audit::record(tx, store, &Stamp { tenant: who.tenant, context, now }, &event).await?;
     changes::enter(tx, Change::Identity(who.id), now).await
 }
@@ -278,7 +296,8 @@ async fn refuse_last_admin(tx: &mut Tx, who: &Identity) -> Result<()> {
         return Ok(());
     }
     // Levels are kept as a JSON list of names without quotes in them, so the quoted name is in the text or not.
-    let sql = "SELECT 1 FROM identities WHERE tenant = $1 AND id <> $2 AND enabled = 1 AND levels LIKE $3 LIMIT 1";
+    let sql =
+        "SELECT 1 FROM identities WHERE tenant = $1 AND id <> $2 AND enabled = 1 AND levels LIKE $3 LIMIT 1";
     let pattern = format!("%\"{ORG_ADMIN}\"%");
     match tx.query_opt(sql, &[who.tenant.into(), who.id.into(), pattern.into()]).await? {
         Some(_) => Ok(()),

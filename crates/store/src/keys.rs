@@ -47,9 +47,7 @@ pub type Decision = Arc<dyn Fn(&[StoredKey]) -> Result<(Vec<StoredKey>, Vec<Stri
 impl Store {
     /// All keys, oldest first.
     pub async fn signing_keys(&self) -> Result<Vec<StoredKey>> {
-        self.db
-            .read("signing_keys", |tx| Box::pin(async move { all(tx).await }))
-            .await
+        self.db.read("signing_keys", |tx| Box::pin(async move { all(tx).await })).await
     }
 
     /// Rotates the keys as `decide` says, and records it for the tenant of whoever asked.
@@ -72,7 +70,8 @@ impl Store {
                         put(tx, key).await?;
                     }
                     let signs = write.iter().filter(|key| key.activates.is_some() && key.retires.is_none());
-                    let mut event = Event::new(Action::SigningKeyRotated, Party::other("SIGNING_KEY", "", ""));
+                    let mut event =
+                        Event::new(Action::SigningKeyRotated, Party::other("SIGNING_KEY", "", ""));
                     for key in signs {
                         event.target.id.clone_from(&key.kid);
                         event = event.with("activates", key.activates.unwrap_or(now).to_string());

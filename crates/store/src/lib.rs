@@ -44,7 +44,11 @@ impl Store {
     ///
     /// # Errors
     /// A text for the operator: the file cannot be opened, is no database, or was made by a newer Patron.
-    pub async fn open(url: &str, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Self, OpenError> {
+    pub async fn open(
+        url: &str,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, OpenError> {
         let db = Database::open(url, Options::default()).await.map_err(|e| OpenError::new(&e))?;
         migrate::migrate(&db, MIGRATIONS, clock.now()).await.map_err(|e| OpenError(e.to_string()))?;
         Ok(Self { db, clock, entropy })

@@ -147,9 +147,7 @@ impl Store {
 
     /// The PAT of this id in the tenant.
     pub async fn pat(&self, tenant: TenantKey, id: PatId) -> Result<Option<Pat>> {
-        self.db
-            .read("pat", move |tx| Box::pin(async move { find(tx, tenant, id).await }))
-            .await
+        self.db.read("pat", move |tx| Box::pin(async move { find(tx, tenant, id).await })).await
     }
 
     /// The PAT of this id in any tenant, with the hash of its secret: for authentication alone.
@@ -178,7 +176,13 @@ impl Store {
     /// # Errors
     /// What `decide` answers; not found when the tenant has no such PAT; [`Detail::Conflict`] when the new name is
     /// taken.
-    pub async fn patch_pat(&self, context: Context, tenant: TenantKey, id: PatId, decide: Decision<Pat>) -> Result<Pat> {
+    pub async fn patch_pat(
+        &self,
+        context: Context,
+        tenant: TenantKey,
+        id: PatId,
+        decide: Decision<Pat>,
+    ) -> Result<Pat> {
         let store = self.clone();
         self.db
             .write("patch_pat", move |tx| {
@@ -233,7 +237,13 @@ impl Store {
     ///
     /// # Errors
     /// What `decide` answers; not found when the tenant has no such PAT.
-    pub async fn delete_pat(&self, context: Context, tenant: TenantKey, id: PatId, decide: Decision<()>) -> Result<()> {
+    pub async fn delete_pat(
+        &self,
+        context: Context,
+        tenant: TenantKey,
+        id: PatId,
+        decide: Decision<()>,
+    ) -> Result<()> {
         let store = self.clone();
         self.db
             .write("delete_pat", move |tx| {
@@ -302,7 +312,8 @@ impl Store {
                     let mut total = 0;
                     // The filter's ranges are apart from each other, and null is in none of them.
                     let null = selection.filter.includes_null().then_some((true, 1, 0));
-                    let ranges = selection.filter.ranges().iter().map(|range| (false, *range.start(), *range.end()));
+                    let ranges =
+                        selection.filter.ranges().iter().map(|range| (false, *range.start(), *range.end()));
                     for (null, low, high) in ranges.chain(null) {
                         let mut values = vec![
                             selection.tenant.into(),
@@ -312,7 +323,11 @@ impl Store {
                             high.into(),
                         ];
                         values.extend(selection.owner.map(Into::into));
-                        let sql = if selection.owner.is_some() { count_pats!("AND owner = $6") } else { count_pats!("") };
+                        let sql = if selection.owner.is_some() {
+                            count_pats!("AND owner = $6")
+                        } else {
+                            count_pats!("")
+                        };
                         total += tx.query_opt(sql, &values).await?.map_or(Ok(0), |row| row.int(0))?;
                     }
                     u64::try_from(total).map_err(Error::internal)
@@ -354,16 +369,25 @@ impl Store {
             .write("record_expired", move |tx| {
                 let store = store.clone();
                 Box::pin(async move {
-                    let due = select_pat!("WHERE p.expires <= $1 AND p.expiry_recorded = 0 ORDER BY p.expires LIMIT $2");
+                    let due = select_pat!(
+                        "WHERE p.expires <= $1 AND p.expiry_recorded = 0 ORDER BY p.expires LIMIT $2"
+                    );
                     let due = tx.query(due, &[now.into(), limit.into()]).await?;
                     let due = due.iter().map(pat).collect::<Result<Vec<_>>>()?;
                     let context = Context { actor: Party::patron(), address: None, tracking };
                     for pat in &due {
-                        tx.execute("UPDATE pats SET expiry_recorded = 1 WHERE id = $1", &[pat.id.into()]).await?;
+                        tx.execute("UPDATE pats SET expiry_recorded = 1 WHERE id = $1", &[pat.id.into()])
+                            .await?;
                         let event = Event::new(Action::PatExpired, Party::pat(pat.id, &pat.name))
                             .with("expirationDate", date(pat.expiry))
                             .with("ownerId", pat.owner.to_string());
-                        audit::record(tx, &store, &Stamp { tenant: pat.tenant, context: &context, now }, &event).await?;
+                        audit::record(
+                            tx,
+                            &store,
+                            &Stamp { tenant: pat.tenant, context: &context, now },
+                            &event,
+                        )
+                        .await?;
                     }
                     Ok(due.len())
                 })
@@ -422,7 +446,8 @@ pub(crate) async fn insert(
     };
     if !managed {
         let sql = "SELECT COUNT(*) FROM pats WHERE tenant = $1 AND owner = $2 AND managed = 0";
-        let count = tx.query_opt(sql, &[tenant.into(), owner.into()]).await?.map_or(Ok(0), |row| row.int(0))?;
+        let count =
+            tx.query_opt(sql, &[tenant.into(), owner.into()]).await?.map_or(Ok(0), |row| row.int(0))?;
         if count >= per_owner.into() {
             let text = format!("The owner has {count} personal access tokens, and {per_owner} are allowed.");
             return Err(Error::invalid(Detail::Limit, text));
@@ -521,7 +546,8 @@ pub(crate) async fn remove(tx: &mut Tx, store: &Store, context: &Context, pat: &
                SELECT id, tenant, secret_hash, $1 FROM pats WHERE id = $2";
     tx.execute(sql, &[now.into(), pat.id.into()]).await?;
     tx.execute("DELETE FROM pats WHERE id = $1", &[pat.id.into()]).await?;
-    let event = Event::new(Action::PatDeleted, Party::pat(pat.id, &pat.name)).with("ownerId", pat.owner.to_string());
+    let event =
+        Event::new(Action::PatDeleted, Party::pat(pat.id, &pat.name)).with("ownerId", pat.owner.to_string());
     audit::record(tx, store, &Stamp { tenant: pat.tenant, context, now }, &event).await?;
     changes::enter(tx, Change::Pat(pat.id), now).await
 }

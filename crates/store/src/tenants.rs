@@ -36,7 +36,12 @@ fn tenant(row: &Row) -> Result<Tenant> {
 }
 
 /// Makes a tenant in the transaction at hand.
-pub(crate) async fn create(tx: &mut Tx, store: &Store, context: &Context, name: &TenantName) -> Result<Tenant> {
+pub(crate) async fn create(
+    tx: &mut Tx,
+    store: &Store,
+    context: &Context,
+    name: &TenantName,
+) -> Result<Tenant> {
     let (id, now) = (TenantId::random(&store.entropy), store.clock.now());
     let sql = "INSERT INTO tenants (id, name, created) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING \
                RETURNING key, id, name, created";

@@ -1,9 +1,9 @@
 //! Access tokens that were revoked before their end.
 
+use patron_core::Result;
 use patron_core::audit::{Action, Context, Event, Party};
 use patron_core::id::{PatId, TenantKey, TokenId};
 use patron_core::time::Timestamp;
-use patron_core::Result;
 
 use crate::Store;
 use crate::audit::{self, Stamp};
@@ -31,7 +31,8 @@ impl Store {
                         return Ok(());
                     }
                     let target = Party::other("ACCESS_TOKEN", jti.to_string(), "");
-                    let event = Event::new(Action::AccessTokenRevoked, target).with("clientId", pat.to_string());
+                    let event =
+                        Event::new(Action::AccessTokenRevoked, target).with("clientId", pat.to_string());
                     audit::record(tx, &store, &Stamp { tenant, context: &context, now }, &event).await?;
                     changes::enter(tx, Change::Token(jti), now).await
                 })
@@ -47,7 +48,9 @@ impl Store {
                 Box::pin(async move {
                     let sql = "SELECT jti, expires FROM revoked_tokens WHERE expires > $1";
                     let rows = tx.query(sql, &[now.into()]).await?;
-                    rows.iter().map(|row| Ok((TokenId::from_bytes(row.fixed(0)?), convert::time(row, 1)?))).collect()
+                    rows.iter()
+                        .map(|row| Ok((TokenId::from_bytes(row.fixed(0)?), convert::time(row, 1)?)))
+                        .collect()
                 })
             })
             .await
@@ -58,7 +61,9 @@ impl Store {
         self.db
             .read("revoked_token", move |tx| {
                 Box::pin(async move {
-                    let row = tx.query_opt("SELECT expires FROM revoked_tokens WHERE jti = $1", &[jti.into()]).await?;
+                    let row = tx
+                        .query_opt("SELECT expires FROM revoked_tokens WHERE jti = $1", &[jti.into()])
+                        .await?;
                     row.map(|row| convert::time(&row, 0)).transpose()
                 })
             })

@@ -19,7 +19,11 @@ const ROWS: u32 = 500;
 
 /// An event as the API writes it.
 pub fn written(event: &Recorded, tenant: &str) -> AuditEvent {
-    let party = |[kind, id, name]: &[String; 3]| AuditParty { kind: kind.clone(), id: id.clone(), name: name.clone() };
+    let party = |[kind, id, name]: &[String; 3]| AuditParty {
+        kind: kind.clone(),
+        id: id.clone(),
+        name: name.clone(),
+    };
     AuditEvent {
         id: event.id.to_string(),
         created: event.created.to_string(),
@@ -68,7 +72,8 @@ pub async fn select(
     };
     let (actor, target) = (one("actor.id"), one("target.id"));
     let (mut before, mut found, mut total) = (i64::MAX, Vec::new(), 0_u64);
-    let (from, to) = (u64::from(page.offset), u64::from(page.offset) + u64::from(page.limit.unwrap_or(u32::MAX)));
+    let (from, to) =
+        (u64::from(page.offset), u64::from(page.offset) + u64::from(page.limit.unwrap_or(u32::MAX)));
     loop {
         let rows = store.audit_page(tenant, actor.clone(), target.clone(), before, ROWS).await?;
         let full = rows.len() == ROWS as usize;

@@ -26,7 +26,8 @@ fn optional(text: &str) -> Option<String> {
 }
 
 fn public(identity: &Identity) -> PublicIdentity {
-    let (status, state) = if identity.enabled { ("Active", "ACTIVE") } else { ("Inactive", "INACTIVE_LONG_TERM") };
+    let (status, state) =
+        if identity.enabled { ("Active", "ACTIVE") } else { ("Inactive", "INACTIVE_LONG_TERM") };
     PublicIdentity {
         id: identity.id.to_string(),
         name: identity.display_name.clone(),
@@ -120,7 +121,8 @@ fn id_of(request: &Request) -> Result<IdentityId> {
 
 /// `GET /auth-users/v1/{id}`: an identity with its levels.
 pub async fn get(request: Request, caller: Caller) -> Result<Answer, Failure> {
-    let found = request.app.store.identity(caller.tenant, id_of(&request)?).await?.ok_or_else(no_such_identity)?;
+    let found =
+        request.app.store.identity(caller.tenant, id_of(&request)?).await?.ok_or_else(no_such_identity)?;
     Ok(respond::json(StatusCode::OK, &user(request.site.name.as_str(), &found)))
 }
 

@@ -111,9 +111,10 @@ pub async fn create(mut request: Request, caller: Caller) -> Result<Answer, Fail
 fn owner_of(caller: &Caller, managed: bool, owner_id: Option<&str>) -> Result<IdentityId> {
     match (managed, owner_id.filter(|id| !id.is_empty())) {
         (false, None) => Ok(caller.identity.id),
-        (false, Some(_)) => {
-            Err(Error::invalid(Detail::Value, "Field 'ownerId' goes with \"managed\": true; the owner is the caller."))
-        }
+        (false, Some(_)) => Err(Error::invalid(
+            Detail::Value,
+            "Field 'ownerId' goes with \"managed\": true; the owner is the caller.",
+        )),
         (true, None) => Err(Error::invalid(Detail::Missing, "A managed token needs the field 'ownerId'.")),
         (true, Some(id)) => IdentityId::parse(id).ok_or_else(|| {
             let text = format!("There is no enabled identity '{}'.", shorten(id));
@@ -171,7 +172,11 @@ pub async fn list(request: Request, caller: Caller) -> Result<Answer, Failure> {
         whole.push(']');
         respond::with_body(StatusCode::OK, HeaderValue::from_static("application/json"), Body::from(whole))
     } else {
-        respond::with_body(StatusCode::OK, HeaderValue::from_static("application/json"), streamed(first, reader))
+        respond::with_body(
+            StatusCode::OK,
+            HeaderValue::from_static("application/json"),
+            streamed(first, reader),
+        )
     };
     if let Some(total) = total {
         answer.headers_mut().insert("x-total-count", HeaderValue::from(total));
@@ -288,7 +293,12 @@ impl Decider {
     }
 
     fn holder(&self) -> Holder<'_> {
-        Holder { identity: self.identity, levels: &self.levels, rights: self.rights, scopes: Some(&self.scopes) }
+        Holder {
+            identity: self.identity,
+            levels: &self.levels,
+            rights: self.rights,
+            scopes: Some(&self.scopes),
+        }
     }
 
     fn patched(&self, pat: &Pat, patch: &Patch, patchable: Patchable) -> Result<Pat> {
@@ -344,7 +354,8 @@ pub async fn bulk_update(mut request: Request, caller: Caller) -> Result<Answer,
     };
     let context = request.context(&caller);
     let changed = request.app.store.bulk_update_pats(context, caller.tenant, ids, Arc::new(decide)).await?;
-    let without_flag = |pat: &Pat| wire::PersonalAccessToken { user_aware_token_never_expires: None, ..written(pat) };
+    let without_flag =
+        |pat: &Pat| wire::PersonalAccessToken { user_aware_token_never_expires: None, ..written(pat) };
     Ok(respond::json(StatusCode::OK, &changed.iter().map(without_flag).collect::<Vec<_>>()))
 }
 

@@ -142,7 +142,12 @@ enum PatCommand {
         #[arg(long = "scope", value_name = "SCOPE")]
         scopes: Vec<String>,
         /// When it stops working: 2027-01-31 (that day's end, UTC) or 2027-01-31T12:00:00Z
-        #[arg(long, value_name = "DATE", required_unless_present = "never_expires", conflicts_with = "never_expires")]
+        #[arg(
+            long,
+            value_name = "DATE",
+            required_unless_present = "never_expires",
+            conflicts_with = "never_expires"
+        )]
         expiration_date: Option<String>,
         /// It never stops working; a greater risk when it leaks
         #[arg(long)]
@@ -205,7 +210,8 @@ struct Operator<'a> {
 }
 
 const IDENTITY: [&str; 6] = ["id", "name", "displayName", "email", "levels", "enabled"];
-const PAT: [&str; 8] = ["id", "name", "scope", "owner.name", "created", "lastUsed", "expirationDate", "managed"];
+const PAT: [&str; 8] =
+    ["id", "name", "scope", "owner.name", "created", "lastUsed", "expirationDate", "managed"];
 
 impl Operator<'_> {
     async fn run(&self, group: Group) -> Result<(), Failed> {
@@ -292,7 +298,9 @@ impl Operator<'_> {
             IdentityCommand::Disable { id } => {
                 self.change(&id, |old| Identity { enabled: false, ..old.clone() }).await
             }
-            IdentityCommand::Enable { id } => self.change(&id, |old| Identity { enabled: true, ..old.clone() }).await,
+            IdentityCommand::Enable { id } => {
+                self.change(&id, |old| Identity { enabled: true, ..old.clone() }).await
+            }
             IdentityCommand::Delete { id } => {
                 let id = identity_id(&id)?;
                 self.store.delete_identity(operator(), tenant, id).await.map_err(explain)?;
@@ -327,9 +335,8 @@ impl Operator<'_> {
                 let draft = Draft {
                     name: Some(name),
                     scope: (!scopes.is_empty()).then_some(scopes),
-                    expiration_date: expiration_date.map(|date| {
-                        Timestamp::end_of_day(&date).map_or(date, |end| end.to_string())
-                    }),
+                    expiration_date: expiration_date
+                        .map(|date| Timestamp::end_of_day(&date).map_or(date, |end| end.to_string())),
                     user_aware_token_never_expires: never_expires,
                     access_token_validity_seconds: validity,
                 };
@@ -339,8 +346,16 @@ impl Operator<'_> {
                 let (pat, secret) =
                     self.store.create_pat(operator(), tenant, creation, new).await.map_err(explain)?;
                 let value = serde_json::to_value(api::pats::written_with_secret(&pat, &secret))?;
-                let columns =
-                    ["id", "secret", "scope", "name", "owner.name", "created", "accessTokenValiditySeconds", "expirationDate"];
+                let columns = [
+                    "id",
+                    "secret",
+                    "scope",
+                    "name",
+                    "owner.name",
+                    "created",
+                    "accessTokenValiditySeconds",
+                    "expirationDate",
+                ];
                 self.tell(&value, &columns)
             }
             PatCommand::List { owner } => {
@@ -362,8 +377,9 @@ impl Operator<'_> {
             PatCommand::Revoke { id, owner } => {
                 let owner = identity_id(&owner)?;
                 let id = PatId::parse(&id).ok_or_else(access::no_such_pat)?;
-                let decide =
-                    Arc::new(move |pat: &Pat| if pat.owner == owner { Ok(()) } else { Err(access::no_such_pat()) });
+                let decide = Arc::new(
+                    move |pat: &Pat| if pat.owner == owner { Ok(()) } else { Err(access::no_such_pat()) },
+                );
                 self.store.delete_pat(operator(), tenant, id, decide).await.map_err(explain)?;
                 self.done("Revoked.", &json!({ "id": id.to_string(), "revoked": true }))
             }
@@ -376,7 +392,9 @@ impl Operator<'_> {
             KeysCommand::List => self.store.signing_keys().await.map_err(explain)?,
             KeysCommand::Rotate => {
                 let (tenant, master) = (self.the_tenant().await?.key, self.session.master_key(false)?);
-                let decide = Arc::new(move |records: &[keys::KeyRecord]| keys::rotated(records, now, &master, &SystemEntropy));
+                let decide = Arc::new(move |records: &[keys::KeyRecord]| {
+                    keys::rotated(records, now, &master, &SystemEntropy)
+                });
                 self.store.rotate_signing_keys(operator(), tenant, decide).await.map_err(explain)?
             }
         };
@@ -398,7 +416,8 @@ impl Operator<'_> {
         let (events, _) = api::audit::select(self.store, tenant.key, filters, page).await.map_err(explain)?;
         let events = events.iter().map(|event| api::audit::written(event, tenant.name.as_str()));
         let events = events.map(serde_json::to_value).collect::<Result<Vec<_>, _>>()?;
-        let columns = ["created", "technicalName", "actor.name", "target.type", "target.name", "ipAddress", "status"];
+        let columns =
+            ["created", "technicalName", "actor.name", "target.type", "target.name", "ipAddress", "status"];
         self.tell(&Value::Array(events), &columns)
     }
 }

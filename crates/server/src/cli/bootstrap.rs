@@ -42,12 +42,18 @@ pub(super) async fn run(session: &Session, args: &BootstrapArgs) -> Result<(), F
     store.close().await;
     match result? {
         Some(answer) => tell(session, &answer),
-        None => Err("there was a bootstrap before; use --reset-admin for a new password and a new token".into()),
+        None => {
+            Err("there was a bootstrap before; use --reset-admin for a new password and a new token".into())
+        }
     }
 }
 
 /// Bootstraps and writes `bootstrap.json`; `None` when it was done before.
-pub(super) async fn bootstrap(session: &Session, store: &Store, reset: bool) -> Result<Option<Answer>, Failed> {
+pub(super) async fn bootstrap(
+    session: &Session,
+    store: &Store,
+    reset: bool,
+) -> Result<Option<Answer>, Failed> {
     let before = store.is_bootstrapped().await.map_err(explain)?;
     if before && !reset {
         return Ok(None);
@@ -73,7 +79,11 @@ pub(super) async fn bootstrap(session: &Session, store: &Store, reset: bool) -> 
         admin: admin.check(&session.catalogue()?).map_err(explain)?,
         password_hash,
         pat: pat.check(Rules::Current, now).map_err(explain)?,
-        keys: if before { Vec::new() } else { keys::bootstrap(now, &master, &entropy as &dyn Entropy)?.to_vec() },
+        keys: if before {
+            Vec::new()
+        } else {
+            keys::bootstrap(now, &master, &entropy as &dyn Entropy)?.to_vec()
+        },
     };
     let made = if before {
         Some(store.reset_admin(operator(), with).await.map_err(explain)?)
@@ -81,7 +91,8 @@ pub(super) async fn bootstrap(session: &Session, store: &Store, reset: bool) -> 
         store.bootstrap(operator(), with).await.map_err(explain)?
     };
     let Some(made) = made else { return Ok(None) };
-    let answer = Answer { json: answer(session, &made, &password), path: session.settings.data_dir.join(FILE) };
+    let answer =
+        Answer { json: answer(session, &made, &password), path: session.settings.data_dir.join(FILE) };
     file.finish(&show::pretty(&answer.json))?;
     Ok(Some(answer))
 }

@@ -102,7 +102,10 @@ impl Session {
 }
 
 fn runtime(service: bool) -> Result<tokio::runtime::Runtime, Failed> {
-    let mut builder =
-        if service { tokio::runtime::Builder::new_multi_thread() } else { tokio::runtime::Builder::new_current_thread() };
+    let mut builder = if service {
+        tokio::runtime::Builder::new_multi_thread()
+    } else {
+        tokio::runtime::Builder::new_current_thread()
+    };
     Ok(builder.enable_all().build()?)
 }

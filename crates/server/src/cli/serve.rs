@@ -102,14 +102,19 @@ fn lock(database: &Path) -> Result<File, Failed> {
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(std::fs::TryLockError::WouldBlock) => {
-            Err(format!("another patron serves {} already; one server a SQLite file", database.display()).into())
+            Err(format!("another patron serves {} already; one server a SQLite file", database.display())
+                .into())
         }
-        Err(std::fs::TryLockError::Error(error)) => Err(format!("{} cannot be locked: {error}", path.display()).into()),
+        Err(std::fs::TryLockError::Error(error)) => {
+            Err(format!("{} cannot be locked: {error}", path.display()).into())
+        }
     }
 }
 
 async fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener, Failed> {
-    TcpListener::bind(address).await.map_err(|error| format!("{setting}: {address} cannot be listened on: {error}").into())
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| format!("{setting}: {address} cannot be listened on: {error}").into())
 }
 
 /// Where the system chose the port and nobody said by which name the service is reached, it is reached there.
@@ -133,4 +138,3 @@ fn announce(path: &Path, listen: SocketAddr, management: Option<SocketAddr>) -> 
     std::fs::write(&temporary, text.to_string())?;
     Ok(std::fs::rename(&temporary, path)?)
 }
-

@@ -9,7 +9,10 @@ use super::Failed;
 /// Writes a text to stdout; a reader that went away is no failure.
 pub(super) fn out(text: &str) -> Result<(), Failed> {
     let mut stdout = std::io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| if text.ends_with('\n') { Ok(()) } else { stdout.write_all(b"\n") }) {
+    match stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| if text.ends_with('\n') { Ok(()) } else { stdout.write_all(b"\n") })
+    {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         other => Ok(other?),
     }
@@ -28,7 +31,9 @@ pub(super) fn table(value: &Value, columns: &[&str]) -> String {
                 .chain(rows.iter().map(|row| columns.iter().map(|column| cell(field(row, column))).collect()))
                 .collect();
             let widths: Vec<usize> = (0..columns.len())
-                .map(|at| cells.iter().filter_map(|row| row.get(at)).map(|c| c.chars().count()).max().unwrap_or(0))
+                .map(|at| {
+                    cells.iter().filter_map(|row| row.get(at)).map(|c| c.chars().count()).max().unwrap_or(0)
+                })
                 .collect();
             let line = |row: &Vec<String>| {
                 let padded = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
@@ -36,7 +41,9 @@ pub(super) fn table(value: &Value, columns: &[&str]) -> String {
             };
             cells.iter().map(line).collect()
         }
-        object => columns.iter().map(|column| format!("{column}: {}\n", cell(field(object, column)))).collect(),
+        object => {
+            columns.iter().map(|column| format!("{column}: {}\n", cell(field(object, column)))).collect()
+        }
     }
 }
 

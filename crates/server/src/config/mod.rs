@@ -17,8 +17,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
-use patron_core::name::TenantName;
 use patron_core::limits;
+use patron_core::name::TenantName;
 use patron_core::rights::{Catalogue, CustomScope};
 use patron_core::secret::Secret;
 use url::Url;

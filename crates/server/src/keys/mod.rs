@@ -16,8 +16,8 @@ use patron_core::time::Timestamp;
 
 pub use patron_store::keys::StoredKey as KeyRecord;
 
-use self::jwt::{SigningError, SigningKey, VerifyingKey};
 pub use self::jwt::{Claims, JwtError, ScopeClaim};
+use self::jwt::{SigningError, SigningKey, VerifyingKey};
 pub use self::master::{MasterKey, MasterKeyError};
 
 /// How long others may keep the published keys, seconds: the `max-age` of the answer of `/oauth/jwks`.

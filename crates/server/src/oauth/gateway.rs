@@ -25,13 +25,18 @@ pub async fn forward_auth(request: Request) -> Result<Answer, Failure> {
             app.memory.refresh().await?;
             let site = app.memory.site(name);
             // Nobody is anybody in a tenant that is not there.
-            Some(site.ok_or_else(|| Error::unauthenticated("JWT validation failed: JWT is not valid here"))?.key)
+            Some(
+                site.ok_or_else(|| Error::unauthenticated("JWT validation failed: JWT is not valid here"))?
+                    .key,
+            )
         }
     };
     let at = Presented { tenant: asked_tenant, ..request.presented() };
     // A gateway turns 429 into 500, so whoever guesses too often is told 401 here, without being heard any more.
     let caller = match app.caller(&request.parts.headers, at, request.tracking).await {
-        Err(Error::RateLimited { .. }) => return Err(Error::unauthenticated("Too many wrong credentials").into()),
+        Err(Error::RateLimited { .. }) => {
+            return Err(Error::unauthenticated("Too many wrong credentials").into());
+        }
         other => other?,
     };
     if let Some(wanted) = query.one("scope")?.filter(|scope| !scope.is_empty()) {
@@ -39,10 +44,17 @@ pub async fn forward_auth(request: Request) -> Result<Answer, Failure> {
         let named = held.iter().any(|scope| app.catalogue.same_scope(scope, wanted));
         let granted = named || caller.scopes.grants_all();
         if !granted || !app.catalogue.is_open(wanted, &caller.identity.levels) {
-            return Err(Error::forbidden(format!("The credential does not have the scope '{}'.", shorten(wanted))).into());
+            return Err(Error::forbidden(format!(
+                "The credential does not have the scope '{}'.",
+                shorten(wanted)
+            ))
+            .into());
         }
     }
-    let site = app.memory.site_by_key(caller.tenant).ok_or_else(|| Error::internal("a credential without a tenant"))?;
+    let site = app
+        .memory
+        .site_by_key(caller.tenant)
+        .ok_or_else(|| Error::internal("a credential without a tenant"))?;
     let mut answer = respond::empty(StatusCode::OK);
     for (name, value) in [
         ("x-auth-identity", caller.identity.id.to_string()),

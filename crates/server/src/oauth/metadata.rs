@@ -2,8 +2,8 @@
 
 use axum::body::Body;
 use axum::http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE,
-    CACHE_CONTROL,
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL,
 };
 use axum::http::{HeaderValue, StatusCode};
 use patron_api::{AuthorizationServerMetadata, OAuthInfo};
@@ -86,9 +86,11 @@ pub async fn jwks(request: Request) -> Result<Answer, Failure> {
         tracing::warn!(cause = error.cause(), "the signing keys could not be looked up anew");
     }
     let keys = app.memory.keys().jwks_json(app.clock.now());
-    let mut answer = respond::with_body(StatusCode::OK, HeaderValue::from_static("application/json"), Body::from(keys));
+    let mut answer =
+        respond::with_body(StatusCode::OK, HeaderValue::from_static("application/json"), Body::from(keys));
     let headers = answer.headers_mut();
-    let cache = HeaderValue::from_str(&format!("public, max-age={JWKS_MAX_AGE_SECONDS}")).map_err(Error::internal)?;
+    let cache =
+        HeaderValue::from_str(&format!("public, max-age={JWKS_MAX_AGE_SECONDS}")).map_err(Error::internal)?;
     headers.insert(CACHE_CONTROL, cache);
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     Ok(answer)

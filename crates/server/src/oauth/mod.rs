@@ -28,7 +28,9 @@ async fn params_of(request: &mut Request) -> Result<Params, Failure> {
 async fn client_of(request: &Request, credentials: &ClientCredentials) -> Result<Proven, Failure> {
     let proven = match request.app.prove(credentials, request.presented()).await {
         Ok(proven) => proven,
-        Err(refusal @ (Refusal::Guessing(_) | Refusal::Fault(_))) => return Err(refusal.into_error("").into()),
+        Err(refusal @ (Refusal::Guessing(_) | Refusal::Fault(_))) => {
+            return Err(refusal.into_error("").into());
+        }
         Err(refusal) => return Err(OAuthError::InvalidClient(refusal.text()).into()),
     };
     request.admit(proven.present.pat.id)?;

@@ -63,7 +63,9 @@ fn narrowed(app: &App, pat: &Pat, levels: &[String], asked: &str) -> Result<Scop
         None => Ok(asked),
         Some(excess) => {
             let excess = patron_core::error::shorten(excess);
-            Err(OAuthError::InvalidScope(format!("The personal access token does not have the scope '{excess}'.")))
+            Err(OAuthError::InvalidScope(format!(
+                "The personal access token does not have the scope '{excess}'."
+            )))
         }
     }
 }
