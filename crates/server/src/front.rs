@@ -28,7 +28,7 @@ use crate::respond::{self, Answer, Failure, TRACKING_HEADER};
 use crate::routes::{Access, Handler, Route, routes};
 
 /// How long a handler may take, the streaming of its answer aside.
-const HANDLER_TIMEOUT: Duration = Duration::from_secs(60);
+const HANDLER_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// What is known of a request before it is routed.
 #[derive(Clone)]

@@ -84,6 +84,9 @@ fn builder() -> Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(HEAD_BYTES as usize)
+        // Names are the same in any case, but the official Python client keeps them in a plain dictionary, where
+        // `Retry-After` and `X-Total-Count` are found as everyone writes them.
+        .title_case_headers(true)
         .http2()
         .timer(TokioTimer::new())
         .keep_alive_interval(Some(HEADER_TIMEOUT))
