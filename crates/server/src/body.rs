@@ -1,7 +1,5 @@
 //! Bodies and queries, read within their limits.
 
-use std::time::Duration;
-
 use axum::body::Bytes;
 use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
@@ -14,9 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::app::Request;
-
-/// How long a body may take to arrive.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+use crate::limits::BODY_TIMEOUT;
 
 /// Reads a body of at most [`BODY_BYTES`].
 pub async fn read(headers: &HeaderMap, body: axum::body::Body) -> Result<Bytes> {

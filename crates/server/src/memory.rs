@@ -28,9 +28,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::config::Settings;
 use crate::keys::{Claims, KeyRing, MasterKey};
-
-/// PATs, identities and verified access tokens that are kept in memory, each.
-const CACHED: usize = 100_000;
+use crate::limits::CACHED;
 
 /// A tenant as requests see it.
 #[derive(Debug)]

@@ -24,10 +24,9 @@ use patron_store::pats::{Creation, Selection};
 use crate::app::{App, Request};
 use crate::auth::Caller;
 use crate::body::{self, Page, Query};
+use crate::limits::ROWS;
 use crate::respond::{self, Answer, Failure};
 
-/// Rows that a streamed list reads at a time: what bounds its memory.
-const ROWS: u32 = 500;
 const PATCH_TYPES: &[&str] = &["application/json-patch+json", "application/json"];
 
 fn target(pat: &Pat) -> Target {

@@ -22,11 +22,9 @@ use super::open::{explain, operator};
 use super::{Failed, Session, show};
 use crate::api;
 use crate::keys;
+use crate::limits::ROWS;
 use crate::passwords::Passwords;
 use crate::system::{SystemClock, SystemEntropy};
-
-/// Rows that are read at a time.
-const ROWS: u32 = 500;
 
 #[derive(Args)]
 pub(super) struct Admin {
