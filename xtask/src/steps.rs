@@ -4,7 +4,7 @@ use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use crate::report::{Outcome, Report, Stop};
-use crate::tools::{Workshop, run_shown};
+use crate::tools::{Workshop, need_program, run_shown};
 
 /// One thing that is checked.
 pub(crate) struct Step {
@@ -142,6 +142,8 @@ fn python_client(workshop: &Workshop) -> Result<(), Stop> {
 }
 
 fn readme(workshop: &Workshop) -> Result<(), Stop> {
+    need_program("bash")?;
+    need_program("curl")?;
     against_binary(workshop, "e2e/readme.py")
 }
 
