@@ -17,8 +17,10 @@ pub const HEAD_BYTES: u32 = 96 * 1024;
 pub const STREAMS: u32 = 128;
 /// Open connections of a listener.
 pub const CONNECTIONS: usize = 10_000;
-/// PATs, identities and verified access tokens that are kept in memory, each.
+/// PATs, identities and verified access tokens that are expected in memory, each.
 pub const CACHED: usize = 100_000;
+/// Bytes that PATs, identities and verified access tokens may take in memory, each.
+pub const CACHED_BYTES: u64 = 64 * 1024 * 1024;
 /// Client ids and addresses that a limiter keeps count of, each.
 pub const COUNTED: usize = 100_000;
 /// Rows that a list reads from the database at a time: what bounds a streamed list's memory.
