@@ -20,9 +20,9 @@ const USED: i64 = MADE + 1_000_000;
 /// So many PATs of `owner`, straight into the database. Every 300 share a moment of creation. The nth was used
 /// at [`USED`] and n ms.
 fn seed(database: &rusqlite::Connection, owner: &str, count: usize) {
-    let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1) \
+    let sql = "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < ?1) \
                INSERT INTO pats SELECT randomblob(16), tenant, id, 'pat ' || i, '[\"a\"]', randomblob(32), \
-               ?2 + i / 300, ?3 + i, 0, 900, NULL, 1, 0 FROM n, identities WHERE name = ?4";
+               ?2 + i / 300, ?3 + i, 0, 900, NULL, 1, 0 FROM n, identities WHERE i > 0 AND name = ?4";
     database.execute(sql, rusqlite::params![i64::try_from(count).unwrap(), MADE, USED, owner]).unwrap();
 }
 
@@ -148,7 +148,7 @@ async fn filters_hold_across_batches() {
         assert_eq!(total, expected.len(), "{filters}");
     }
     let (every_other, total) = filtered(&format!("not {}", le(600)), "&limit=250&offset=400").await;
-    assert_eq!((every_other.len(), total), (250, 3 * BATCH - 600 + 2 - 1));
+    assert_eq!((every_other.len(), total), (250, 3 * BATCH - 600));
     let (rest, _) = filtered(&format!("not {}", le(600)), "&offset=400").await;
     assert_eq!(rest[..250], every_other);
 }

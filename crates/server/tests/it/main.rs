@@ -4,6 +4,7 @@ mod bulk;
 mod lists;
 mod managed;
 mod older;
+mod pat_access;
 mod pat_audit;
 mod pat_life;
 mod patch;
