@@ -244,6 +244,22 @@ async fn managed_ones_are_the_platforms() {
 }
 
 #[tokio::test]
+async fn whoever_has_both_rights_updates_managed_ones_too() {
+    let rights = ["idn:all-personal-access-tokens:update", "idn:managed-personal-access-tokens:manage"];
+    let patron = Patron::with(|settings| {
+        settings.levels.insert("ENGINE".to_owned(), rights.map(str::to_owned).to_vec());
+    })
+    .await;
+    let engine = patron.identity("engine", &["ENGINE"]).await;
+    let engine = patron.pat(&engine, "engine", &[]).await;
+    let owner = patron.identity("workflows", &[]).await;
+    let managed = patron.managed_pat(&owner, "m", &[]).await;
+    let body = json!({"ids": [managed.id, patron.admin.id], "patch": to_date(DATE)});
+    let reply = patron.send(Call::post(BULK).auth(&engine.basic()).json(&body)).await.expect(200).json();
+    assert_eq!((&reply[0]["expirationDate"], &reply[1]["expirationDate"]), (&json!(DATE), &json!(DATE)));
+}
+
+#[tokio::test]
 async fn it_is_on_the_current_rules_paths_alone() {
     let world = World::new().await;
     let body = json!({"ids": [world.ids[0]], "patch": to_date(DATE)});

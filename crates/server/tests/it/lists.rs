@@ -253,8 +253,8 @@ fn a_list_that_fails_midway_breaks_the_connection_off() {
     };
     let whole = list();
     assert!(whole.starts_with("HTTP/1.1 200 OK\r\n") && whole.ends_with("\r\n0\r\n\r\n"), "{whole:.300}");
-    let last = "UPDATE pats SET scope = 'no JSON' WHERE created = (SELECT MAX(created) FROM pats)";
-    assert_eq!(database.execute(last, []).unwrap(), 1);
+    let spoil = "UPDATE pats SET scope = 'no JSON' WHERE created = (SELECT MAX(created) FROM pats)";
+    assert_eq!(database.execute(spoil, []).unwrap(), 1);
     let broken = list();
     assert!(broken.starts_with("HTTP/1.1 200 OK\r\n"), "{broken:.300}");
     assert!(broken.len() > 100_000);

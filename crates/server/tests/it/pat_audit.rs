@@ -28,11 +28,10 @@ async fn create(patron: &Patron, name: &str) -> Reply {
     patron.send(Call::post(PATS).auth(&patron.admin.basic()).from("192.0.2.7").json(&body)).await
 }
 
-async fn patch(patron: &Patron, id: &Value, patch: &Value) -> Reply {
-    let path = format!("{PATS}/{}", id.as_str().unwrap());
-    patron
-        .send(Call::new("PATCH", &path).auth(&patron.admin.basic()).from("2001:db8::7").json_patch(patch))
-        .await
+async fn patch(patron: &Patron, id: &Value, operations: &Value) -> Reply {
+    let one = format!("{PATS}/{}", id.as_str().unwrap());
+    let call = Call::new("PATCH", &one).auth(&patron.admin.basic()).from("2001:db8::7");
+    patron.send(call.json_patch(operations)).await
 }
 
 async fn delete(patron: &Patron, id: &Value) -> Reply {
