@@ -114,6 +114,11 @@ impl Holder<'_> {
         }
     }
 
+    /// Refuses a creation of any kind, before its request is read.
+    pub fn create_something(&self, catalogue: &Catalogue) -> Result<()> {
+        self.require_any(catalogue, &[Right::MY_MANAGE, Right::ALL_MANAGE, Right::MANAGED_MANAGE])
+    }
+
     /// Refuses a creation for oneself.
     pub fn create(&self, catalogue: &Catalogue, scope: &ScopeList) -> Result<()> {
         self.require_any(catalogue, &[Right::MY_MANAGE, Right::ALL_MANAGE])?;

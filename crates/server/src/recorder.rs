@@ -94,6 +94,14 @@ impl Recorder {
         Ok(())
     }
 
+    /// Writes what waits before a list or an answer that shows it. That it cannot be written is told to the log: who
+    /// reads is not kept from reading, and what waits is written later.
+    pub async fn settle(&self) {
+        if let Err(error) = self.flush().await {
+            tracing::error!(cause = error.cause(), "uses could not be recorded yet");
+        }
+    }
+
     /// Writes what waits, again and again, until `stop` says so, and then once more.
     pub async fn run(&self, mut stop: tokio::sync::watch::Receiver<bool>) {
         loop {
@@ -102,9 +110,7 @@ impl Recorder {
                 // A sender that is gone stops this as well.
                 _ = stop.wait_for(|stop| *stop) => true,
             };
-            if let Err(error) = self.flush().await {
-                tracing::error!(cause = error.cause(), "uses could not be recorded yet");
-            }
+            self.settle().await;
             if stopping {
                 return;
             }

@@ -44,7 +44,7 @@ pub async fn list(request: Request, caller: Caller) -> Result<Answer, Failure> {
     let page = Page { limit: Some(page.limit.unwrap_or(PAGE_MAX)), ..page };
     let app = &request.app;
     // What happened a moment ago is in the trail.
-    app.recorder.flush().await?;
+    app.recorder.settle().await;
     let filters = query.one("filters")?.unwrap_or_default();
     let (events, total) = select(&app.store, caller.tenant, filters, page).await?;
     let name = request.site.name.as_str();

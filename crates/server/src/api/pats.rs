@@ -76,6 +76,7 @@ pub fn written_with_secret(
 
 /// `POST /`: makes a PAT for the caller, or a managed one for another identity.
 pub async fn create(mut request: Request, caller: Caller) -> Result<Answer, Failure> {
+    caller.holder().create_something(&request.app.catalogue)?;
     let asked: wire::CreatePersonalAccessTokenRequest = body::typed(&mut request).await?;
     let app = &request.app;
     let managed = asked.managed.unwrap_or(false);
@@ -134,7 +135,7 @@ fn reads_no_null_date(app: &App, headers: &HeaderMap) -> bool {
 pub async fn get(request: Request, caller: Caller) -> Result<Answer, Failure> {
     let id = id_of(&request)?;
     let app = &request.app;
-    app.recorder.flush().await?;
+    app.recorder.settle().await;
     let pat = app.store.pat(caller.tenant, id).await?.ok_or_else(access::no_such_pat)?;
     caller.holder().read(target(&pat))?;
     Ok(respond::json(StatusCode::OK, &written(&pat)))
@@ -159,7 +160,7 @@ pub async fn list(request: Request, caller: Caller) -> Result<Answer, Failure> {
         Whose::Everyones => None,
     };
     // What was used a moment ago has its `lastUsed` in this list.
-    app.recorder.flush().await?;
+    app.recorder.settle().await;
     let selection = Selection { tenant: caller.tenant, owner, managed, filter };
     let total = if page.count { Some(app.store.pats_count(selection.clone()).await?) } else { None };
     let mut reader = Reader::new(app.store.clone(), selection, page);
@@ -327,7 +328,7 @@ pub async fn patch(mut request: Request, caller: Caller) -> Result<Answer, Failu
     };
     let context = request.context(&caller);
     // What was used a moment ago, perhaps for this very patch, has its `lastUsed` in the answer.
-    request.app.recorder.flush().await?;
+    request.app.recorder.settle().await;
     let pat = request.app.store.patch_pat(context, caller.tenant, id, Arc::new(decide)).await?;
     Ok(respond::json(StatusCode::OK, &written(&pat)))
 }
@@ -355,7 +356,7 @@ pub async fn bulk_update(mut request: Request, caller: Caller) -> Result<Answer,
     };
     let context = request.context(&caller);
     // As in a patch of one.
-    request.app.recorder.flush().await?;
+    request.app.recorder.settle().await;
     let changed = request.app.store.bulk_update_pats(context, caller.tenant, ids, Arc::new(decide)).await?;
     let without_flag =
         |pat: &Pat| wire::PersonalAccessToken { user_aware_token_never_expires: None, ..written(pat) };
