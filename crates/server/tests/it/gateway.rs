@@ -150,7 +150,8 @@ async fn a_scope_that_is_asked_for_must_be_had_and_open() {
 
 #[tokio::test]
 async fn the_tenant_is_the_credentials_or_the_one_asked_for() {
-    let patron = Patron::start().await;
+    let patron =
+        Patron::with(|settings| settings.trusted_proxies = vec!["10.0.0.1/32".parse().unwrap()]).await;
     let anna = patron.identity_in("acme", "anna", &[]).await;
     let pat = patron.pat(&anna, "ci", &["demo:first"]).await;
     let answer = patron.send(pat.exchange().host("acme.tenants.test")).await.expect(200).json();
@@ -166,6 +167,10 @@ async fn the_tenant_is_the_credentials_or_the_one_asked_for() {
         let own = told(&patron.send(Call::get(GATE).host(host).auth(&patron.admin.basic())).await);
         assert_eq!(own[3], "default", "{host}");
     }
+    // Nor does what a trusted gateway says of the application's host count.
+    let forwarded =
+        Call::get(GATE).auth(&pat.basic()).from("10.0.0.1").header("x-forwarded-host", "nobody.tenants.test");
+    assert_eq!(told(&patron.send(forwarded).await)[3], "acme");
     let wrong = "Basic authentication failed: The client id or the client secret is wrong.";
     let not_here = "JWT validation failed: JWT is not valid here";
     for (query, good) in [("tenant=acme", true), ("tenant=", true), ("tenant=default", false)] {

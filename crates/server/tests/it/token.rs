@@ -362,3 +362,39 @@ async fn a_token_lives_as_long_as_its_pat_says_and_never_longer_than_it() {
         })
     );
 }
+
+#[test]
+fn a_client_of_its_own_making_over_http() {
+    use reqwest::blocking::multipart::{Form, Part};
+    let dir = tempfile::TempDir::new().unwrap();
+    let data = dir.path().join("data");
+    let server = Server::start(&data, &[]);
+    let first: Value = serde_json::from_slice(&std::fs::read(data.join("bootstrap.json")).unwrap()).unwrap();
+    let (id, secret) = (first["clientId"].as_str().unwrap(), first["clientSecret"].as_str().unwrap());
+    let grant = ("grant_type", "client_credentials");
+    let all = [grant, ("client_id", id), ("client_secret", secret)];
+    let client = reqwest::blocking::Client::new();
+    let post = || client.post(server.url("/oauth/token"));
+    let typed = |text: &str| Part::text(text.to_owned()).mime_str("text/plain; charset=utf-8").unwrap();
+    let parts = Form::new().part("grant_type", typed(grant.1)).text("client_id", id.to_owned());
+    for (way, request) in [
+        ("form", post().form(&all)),
+        ("query", post().query(&all)),
+        ("query, no length", post().query(&all).header("transfer-encoding", "chunked")),
+        ("Basic", post().basic_auth(id, Some(secret)).form(&[grant])),
+        ("multipart", post().multipart(parts.part("client_secret", typed(secret)))),
+    ] {
+        let answer = request.send().unwrap();
+        assert_eq!(answer.status(), 200, "{way}");
+        assert_eq!(answer.json::<Value>().unwrap()["expires_in"], 43_200, "{way}");
+    }
+    // The official clients have no body to send and say so in ways of their own.
+    let query = form(&all);
+    for head in ["content-length: 0\r\ncontent-type: application/json", "content-length: 0", "accept: */*"] {
+        let request =
+            format!("POST /oauth/token?{query} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{head}\r\n\r\n");
+        let answer = server.raw(request.as_bytes());
+        assert!(answer.starts_with("HTTP/1.1 200 OK"), "{head}: {answer}");
+    }
+    assert!(!server.log().contains(secret), "a secret in a query is in no log");
+}

@@ -243,3 +243,21 @@ async fn a_deleted_pat_is_remembered_for_ninety_days() {
     housekeeping::once(&patron.app).await.unwrap();
     assert_refused("day 90", &patron.send(pat.exchange()).await, 401, "invalid_client", WRONG);
 }
+
+#[tokio::test]
+async fn a_database_out_of_reach() {
+    let patron = Patron::start().await;
+    let token = patron.access_token(&patron.admin).await;
+    patron.app.store.close().await;
+    let inspect = Call::post("/oauth/introspect").auth(&patron.admin.basic()).form(&[("token", &token)]);
+    for call in [patron.admin.exchange(), inspect] {
+        let reply = patron.send(call).await.expect(503);
+        let text = "The service is out of reach of its database. Try again shortly.";
+        assert_eq!(reply.json(), json!({ "error": "temporarily_unavailable", "error_description": text }));
+        assert_eq!(reply.header("retry-after"), Some("2"));
+        assert_eq!(reply.header("www-authenticate"), None);
+    }
+    // Who verifies tokens is not left alone.
+    patron.send(Call::get("/oauth/jwks")).await.expect(200);
+    patron.send(Call::get("/oauth/info")).await.expect(200);
+}
