@@ -4,7 +4,7 @@ use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use crate::report::{Outcome, Report, Stop};
-use crate::tools::{Workshop, run_shown};
+use crate::tools::{Workshop, need_program, run_shown};
 
 /// One thing that is checked.
 pub(crate) struct Step {
@@ -46,6 +46,12 @@ pub(crate) const STEPS: &[Step] = &[
         does: "the official Python client against the built binary",
         needs_build: true,
         check: python_client,
+    },
+    Step {
+        name: "readme",
+        does: "the README's first session, as a newcomer runs it",
+        needs_build: true,
+        check: readme,
     },
 ];
 
@@ -131,11 +137,21 @@ fn doc_tests(workshop: &Workshop) -> Result<(), Stop> {
     run_shown(workshop.cargo().args(["test", "--doc", "--workspace", "--locked"]))
 }
 
-/// The binary is built by itself, with the features that a user's has and no test's.
 fn python_client(workshop: &Workshop) -> Result<(), Stop> {
+    against_binary(workshop, "e2e/python_client.py")
+}
+
+fn readme(workshop: &Workshop) -> Result<(), Stop> {
+    need_program("bash")?;
+    need_program("curl")?;
+    against_binary(workshop, "e2e/readme.py")
+}
+
+/// Runs a script against the binary, which is built by itself, with the features that a user's has and no test's.
+fn against_binary(workshop: &Workshop, script: &str) -> Result<(), Stop> {
     let python = workshop.python("e2e/requirements.txt")?;
     run_shown(workshop.cargo().args(["build", "--package", "patron", "--bin", "patron", "--locked"]))?;
-    let mut client = Command::new(python);
-    client.arg("e2e/python_client.py").arg("--patron").arg(workshop.built("patron"));
-    run_shown(client.current_dir(workshop.root()))
+    let mut command = Command::new(python);
+    command.arg(script).arg("--patron").arg(workshop.built("patron"));
+    run_shown(command.current_dir(workshop.root()))
 }

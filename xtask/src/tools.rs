@@ -143,6 +143,11 @@ fn system_python() -> Result<(), Stop> {
     if usable() { Ok(()) } else { Err(Stop::Missing("python3 cannot make virtual environments".to_owned())) }
 }
 
+/// Sees to it that a program is there, by Debian's package of that name when it is not.
+pub(crate) fn need_program(name: &str) -> Result<(), Stop> {
+    if succeeds(Command::new(name).arg("--version")) { Ok(()) } else { install_debian(&[name]) }
+}
+
 /// Installs Debian's packages, where this is Debian and the user is root.
 fn install_debian(packages: &[&str]) -> Result<(), Stop> {
     let names = packages.join(" ");

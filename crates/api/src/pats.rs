@@ -1,3 +1,4 @@
+use patron_core::json;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use utoipa::ToSchema;
 
@@ -34,18 +35,10 @@ pub struct CreatePersonalAccessTokenRequest {
 
 /// Reads a whole number in any spelling that JSON has for it: `15`, `15.0`, `1.5e1`.
 fn whole_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
-    let Some(number) = Option::<serde_json::Number>::deserialize(deserializer)? else { return Ok(None) };
-    if let Some(whole) = number.as_i64() {
-        return Ok(Some(whole));
-    }
-    match number.as_f64() {
-        // Both bounds are exact in f64, and far beyond every number of seconds that is accepted.
-        #[expect(clippy::cast_possible_truncation, reason = "bounded and whole by the guard")]
-        Some(float) if float.fract() == 0.0 && float.abs() <= 9_007_199_254_740_992.0 => {
-            Ok(Some(float as i64))
-        }
-        _ => Err(de::Error::custom("expected a whole number")),
-    }
+    let number = Option::<serde_json::Number>::deserialize(deserializer)?;
+    let whole =
+        |number| json::whole_number(&number).ok_or_else(|| de::Error::custom("expected a whole number"));
+    number.map(whole).transpose()
 }
 
 /// What a created PAT is: the only time that its secret is shown.

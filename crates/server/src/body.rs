@@ -1,7 +1,5 @@
 //! Bodies and queries, read within their limits.
 
-use std::time::Duration;
-
 use axum::body::Bytes;
 use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
@@ -9,14 +7,12 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use patron_core::error::{Detail, shorten};
 use patron_core::limits::{BODY_BYTES, FORM_FIELDS, PAGE_MAX};
 use patron_core::{Error, Result, json};
-use percent_encoding::percent_decode;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::app::Request;
-
-/// How long a body may take to arrive.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+use crate::limits::BODY_TIMEOUT;
+use crate::oauth::form;
 
 /// Reads a body of at most [`BODY_BYTES`].
 pub async fn read(headers: &HeaderMap, body: axum::body::Body) -> Result<Bytes> {
@@ -145,16 +141,8 @@ pub struct Page {
 }
 
 fn decoded(text: &str) -> Result<String> {
-    let wrong = || Error::invalid(Detail::Syntax, "The query is not UTF-8 in percent escapes.");
-    let bytes = text.as_bytes();
-    let escapes = bytes.iter().enumerate().filter(|(_, b)| **b == b'%');
-    for (at, _) in escapes {
-        if !bytes.get(at + 1..at + 3).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit)) {
-            return Err(wrong());
-        }
-    }
-    let spaced = text.replace('+', " ");
-    percent_decode(spaced.as_bytes()).decode_utf8().map(std::borrow::Cow::into_owned).map_err(|_| wrong())
+    let decoded = form::decode(text.as_bytes()).map(|text| text.to_string());
+    decoded.ok_or_else(|| Error::invalid(Detail::Syntax, "The query is not UTF-8 in percent escapes."))
 }
 
 #[cfg(test)]

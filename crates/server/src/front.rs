@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::header::{CONTENT_SECURITY_POLICY, HOST, X_CONTENT_TYPE_OPTIONS};
@@ -22,13 +21,11 @@ use tracing::Instrument as _;
 use crate::app::{App, Request};
 use crate::auth::Caller;
 use crate::forwarded::{self, Forwarded};
+use crate::limits::HANDLER_TIMEOUT;
 use crate::memory::Site;
 use crate::paths::{self, PathFacts};
 use crate::respond::{self, Answer, Failure, TRACKING_HEADER};
 use crate::routes::{Access, Handler, Route, routes};
-
-/// How long a handler may take, the streaming of its answer aside.
-const HANDLER_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What is known of a request before it is routed.
 #[derive(Clone)]
@@ -65,9 +62,10 @@ impl Front {
     pub async fn answer(&self, peer: IpAddr, request: axum::http::Request<Body>) -> Answer {
         let tracking = TrackingId::random(&self.app.entropy);
         let span = tracing::error_span!("request", %tracking);
-        let path = self.path_of(request.uri());
+        let forwarded = forwarded::resolve(peer, request.headers(), &self.app.settings.trusted_proxies);
+        let path = self.path_of(request.uri(), forwarded.prefix.as_deref());
         let facts = PathFacts::of(&path);
-        let handled = AssertUnwindSafe(self.handle(peer, request, tracking, path, facts)).catch_unwind();
+        let handled = AssertUnwindSafe(self.handle(forwarded, request, tracking, path, facts)).catch_unwind();
         let result = match tokio::time::timeout(HANDLER_TIMEOUT, handled.instrument(span)).await {
             Ok(Ok(Ok(answer))) => Ok(answer),
             Ok(Ok(Err(error))) => Err(error),
@@ -83,26 +81,29 @@ impl Front {
         answer
     }
 
-    /// The path with single slashes, without the prefix that a proxy in front left on it.
-    fn path_of(&self, uri: &Uri) -> String {
+    /// The path with single slashes, without the prefix that a proxy in front left on it: that of the public URL, or
+    /// the one that a trusted proxy names.
+    fn path_of(&self, uri: &Uri, forwarded: Option<&str>) -> String {
         let path = paths::normal(uri.path());
-        let prefix = paths::normal(self.app.settings.public_url.path());
-        match path.strip_prefix(&prefix) {
-            Some("") => "/".to_owned(),
-            Some(rest) if prefix != "/" && rest.starts_with('/') => rest.to_owned(),
-            _ => path,
+        let prefixes = [Some(self.app.settings.public_url.path()), forwarded];
+        for prefix in prefixes.into_iter().flatten().map(paths::normal).filter(|prefix| prefix != "/") {
+            match path.strip_prefix(&prefix) {
+                Some("") => return "/".to_owned(),
+                Some(rest) if rest.starts_with('/') => return rest.to_owned(),
+                _ => {}
+            }
         }
+        path
     }
 
     async fn handle(
         &self,
-        peer: IpAddr,
+        forwarded: Forwarded,
         mut request: axum::http::Request<Body>,
         tracking: TrackingId,
         path: String,
         facts: PathFacts,
     ) -> Result<Answer> {
-        let forwarded = forwarded::resolve(peer, request.headers(), &self.app.settings.trusted_proxies);
         let Forwarded { client: address, host, .. } = forwarded;
         let host = host.or_else(|| host_of(request.uri(), request.headers()));
         let site = self.site(host, facts).await?;

@@ -14,6 +14,7 @@ use std::hash::{BuildHasher as _, Hash};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::limits::COUNTED;
 use patron_core::time::Timestamp;
 
 /// Buckets that a window is cut into.
@@ -22,8 +23,6 @@ const BUCKETS: i64 = 10;
 const SLOTS: usize = 11;
 /// Locks of one limiter; keys are spread over them by their hash.
 const SHARDS: usize = 16;
-/// Keys that one limiter remembers unless told otherwise: under 20 MB when full.
-const KEYS: usize = 100_000;
 /// The window of failed authentications, seconds: the contract says "a minute".
 const FAILURE_WINDOW_SECONDS: u32 = 60;
 
@@ -175,7 +174,7 @@ impl<K: Hash + Eq> SlidingWindow<K> {
     /// At most `limit` hits in any `window_seconds` for each key. A `limit` of 0 is off: everything is admitted and
     /// nothing remembered. A window of 0 is read as 1.
     pub fn new(limit: u32, window_seconds: u32) -> Self {
-        Self::with_keys(limit, window_seconds, KEYS)
+        Self::with_keys(limit, window_seconds, COUNTED)
     }
 
     /// The same, remembering at most about `keys` keys (no fewer than 32); beyond that the least recently used

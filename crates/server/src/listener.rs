@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::limits::{CONNECTIONS, DRAIN_TIMEOUT, HEAD_BYTES, HEADER_TIMEOUT, STREAMS};
 use axum::body::Body;
 use axum::http::{Request, Response};
 use hyper::body::Incoming;
@@ -15,16 +16,6 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
-/// How long a client may take for its request line and headers, and a connection may be idle.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
-/// Bytes of a request's head. An access token with 100 long scopes is 35 KiB.
-const HEAD_BYTES: u32 = 96 * 1024;
-/// Requests at once on one HTTP/2 connection.
-const STREAMS: u32 = 128;
-/// Open connections.
-const CONNECTIONS: usize = 10_000;
-/// How long requests in flight may take when the service stops.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long to wait when no connection can be accepted, for want of file descriptors for instance.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -84,6 +75,9 @@ fn builder() -> Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(HEAD_BYTES as usize)
+        // Names are the same in any case, but the official Python client keeps them in a plain dictionary, where
+        // `Retry-After` and `X-Total-Count` are found as everyone writes them.
+        .title_case_headers(true)
         .http2()
         .timer(TokioTimer::new())
         .keep_alive_interval(Some(HEADER_TIMEOUT))

@@ -23,14 +23,13 @@ use patron_store::Store;
 use patron_store::changes::Change;
 use patron_store::pats::Credential;
 use patron_store::tenants::Tenant;
+use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use sha2::{Digest as _, Sha256};
 
 use crate::config::Settings;
 use crate::keys::{Claims, KeyRing, MasterKey};
-
-/// PATs, identities and verified access tokens that are kept in memory, each.
-const CACHED: usize = 100_000;
+use crate::limits::{CACHED, CACHED_BYTES};
 
 /// A tenant as requests see it.
 #[derive(Debug)]
@@ -93,6 +92,52 @@ impl PresentPat {
     }
 }
 
+/// What is kept of one kind: at most [`CACHED_BYTES`], however large or small its entries are.
+type Bounded<K, V> = Cache<K, Arc<V>, InBytes>;
+
+fn bounded<K: Eq + std::hash::Hash, V: Sized>() -> Bounded<K, V>
+where
+    InBytes: Weighter<K, Arc<V>>,
+{
+    Cache::with_weighter(CACHED, CACHED_BYTES, InBytes)
+}
+
+/// Weighs entries by what they take in memory, near enough: a PAT's scopes may be 25 KiB or none.
+#[derive(Clone, Copy)]
+struct InBytes;
+
+/// What an entry takes beside its texts.
+const ENTRY_BYTES: usize = 512;
+
+fn bytes(texts: usize) -> u64 {
+    u64::try_from(ENTRY_BYTES + texts).unwrap_or(u64::MAX)
+}
+
+impl Weighter<PatId, Arc<Known>> for InBytes {
+    fn weight(&self, _: &PatId, known: &Arc<Known>) -> u64 {
+        match &**known {
+            // The scopes are kept as a list and as one text.
+            Known::Present(present) => bytes(2 * present.scope.len() + present.pat.name.len()),
+            Known::Deleted { .. } => bytes(0),
+        }
+    }
+}
+
+impl Weighter<IdentityId, Arc<Identity>> for InBytes {
+    fn weight(&self, _: &IdentityId, identity: &Arc<Identity>) -> u64 {
+        let levels: usize = identity.levels.iter().map(String::len).sum();
+        bytes(levels + identity.name.len() + identity.display_name.len() + identity.email.len())
+    }
+}
+
+impl Weighter<[u8; 32], Arc<Claims>> for InBytes {
+    fn weight(&self, _: &[u8; 32], claims: &Arc<Claims>) -> u64 {
+        let scopes: usize = claims.scope.iter().map(str::len).sum();
+        let authorities: usize = claims.authorities.iter().map(String::len).sum();
+        bytes(scopes + authorities + claims.user_name.len() + claims.iss.len() + claims.aud.len())
+    }
+}
+
 /// See the module's text.
 pub struct Memory {
     store: Store,
@@ -104,9 +149,9 @@ pub struct Memory {
     /// The last entry of the feed that was applied; the lock lets one refresh run at a time.
     seen: tokio::sync::Mutex<i64>,
     epoch: AtomicU64,
-    pats: Cache<PatId, Arc<Known>>,
-    identities: Cache<IdentityId, Arc<Identity>>,
-    tokens: Cache<[u8; 32], Arc<Claims>>,
+    pats: Bounded<PatId, Known>,
+    identities: Bounded<IdentityId, Identity>,
+    tokens: Bounded<[u8; 32], Claims>,
     sites: RwLock<Arc<HashMap<String, Arc<Site>>>>,
     keys: RwLock<Arc<KeyRing>>,
     revoked: RwLock<HashMap<TokenId, Timestamp>>,
@@ -129,9 +174,9 @@ impl Memory {
             version: AtomicI64::new(i64::MIN),
             seen: tokio::sync::Mutex::new(0),
             epoch: AtomicU64::new(0),
-            pats: Cache::new(CACHED),
-            identities: Cache::new(CACHED),
-            tokens: Cache::new(CACHED),
+            pats: bounded(),
+            identities: bounded(),
+            tokens: bounded(),
             sites: RwLock::default(),
             keys: RwLock::new(Arc::new(keys)),
             revoked: RwLock::default(),

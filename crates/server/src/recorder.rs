@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::limits::{DIFFERENT_FAILURES, WAITING_USES};
 use patron_core::Result;
 use patron_core::clock::Entropy;
 use patron_core::error::shorten;
@@ -19,10 +20,6 @@ use patron_store::pats::Use;
 
 /// How long a use may wait in memory.
 const INTERVAL: Duration = Duration::from_millis(500);
-/// Different failures that are counted apart between two writes; the rest is counted as one.
-const DIFFERENT_FAILURES: usize = 1_000;
-/// Uses that may wait while the database is out of reach; further ones are dropped and say so in the log.
-const WAITING_USES: usize = 100_000;
 
 #[derive(Default)]
 struct Pending {

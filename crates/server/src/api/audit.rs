@@ -12,10 +12,8 @@ use patron_store::audit::Recorded;
 use crate::app::Request;
 use crate::auth::Caller;
 use crate::body::{Page, Query};
+use crate::limits::ROWS;
 use crate::respond::{self, Answer, Failure};
-
-/// Rows that are read at a time.
-const ROWS: u32 = 500;
 
 /// An event as the API writes it.
 pub fn written(event: &Recorded, tenant: &str) -> AuditEvent {

@@ -16,10 +16,8 @@ use patron_store::identities::no_such_identity;
 use crate::app::Request;
 use crate::auth::Caller;
 use crate::body::{self, Query};
+use crate::limits::ROWS;
 use crate::respond::{self, Answer, Failure};
-
-/// Rows that are read at a time.
-const ROWS: u32 = 500;
 
 fn optional(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())

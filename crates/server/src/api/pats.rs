@@ -24,10 +24,9 @@ use patron_store::pats::{Creation, Selection};
 use crate::app::{App, Request};
 use crate::auth::Caller;
 use crate::body::{self, Page, Query};
+use crate::limits::ROWS;
 use crate::respond::{self, Answer, Failure};
 
-/// Rows that a streamed list reads at a time: what bounds its memory.
-const ROWS: u32 = 500;
 const PATCH_TYPES: &[&str] = &["application/json-patch+json", "application/json"];
 
 fn target(pat: &Pat) -> Target {
@@ -167,15 +166,15 @@ pub async fn list(request: Request, caller: Caller) -> Result<Answer, Failure> {
     // The first rows are read before the status is answered, so that an outage shows as one.
     let first = reader.next().await?;
     let mut answer = if reader.done {
-        let mut whole = String::from("[");
-        push_rows(&mut whole, &first, true);
-        whole.push(']');
-        respond::with_body(StatusCode::OK, HeaderValue::from_static("application/json"), Body::from(whole))
+        let mut list = String::from("[");
+        push_rows(&mut list, &first, true);
+        list.push(']');
+        respond::with_body(StatusCode::OK, HeaderValue::from_static("application/json"), Body::from(list))
     } else {
         respond::with_body(
             StatusCode::OK,
             HeaderValue::from_static("application/json"),
-            streamed(first, reader),
+            streamed(&first, reader),
         )
     };
     if let Some(total) = total {
@@ -246,9 +245,9 @@ fn push_rows(text: &mut String, rows: &[Pat], first: bool) {
 
 /// The rest of a list that is too long to be held. A failure midway breaks the connection off: what was sent is
 /// no well-formed JSON then, and nobody takes half a list for the whole.
-fn streamed(first: Vec<Pat>, reader: Reader) -> Body {
+fn streamed(first: &[Pat], reader: Reader) -> Body {
     let mut opening = String::from("[");
-    push_rows(&mut opening, &first, true);
+    push_rows(&mut opening, first, true);
     let state = (reader, first.is_empty(), Some(opening));
     Body::from_stream(stream::try_unfold(state, |(mut reader, mut empty, mut opening)| async move {
         if let Some(opening) = opening.take() {

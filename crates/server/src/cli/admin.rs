@@ -22,11 +22,9 @@ use super::open::{explain, operator};
 use super::{Failed, Session, show};
 use crate::api;
 use crate::keys;
+use crate::limits::ROWS;
 use crate::passwords::Passwords;
 use crate::system::{SystemClock, SystemEntropy};
-
-/// Rows that are read at a time.
-const ROWS: u32 = 500;
 
 #[derive(Args)]
 pub(super) struct Admin {
@@ -190,7 +188,7 @@ enum AuditCommand {
         /// How many at most
         #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
         limit: u32,
-        /// Only these, such as: technicalName eq "PERSONAL_ACCESS_TOKEN_CREATED" and created ge 2027-01-01T00:00:00Z
+        /// Only these, such as: created ge 2027-01-01T00:00:00Z and target.id eq "…"
         #[arg(long, default_value = "")]
         filters: String,
     },
@@ -281,10 +279,10 @@ impl Operator<'_> {
                 loop {
                     let page = self.store.identities_page(tenant, after, ROWS).await.map_err(explain)?;
                     all.extend(page.iter().map(shown));
-                    match page.last() {
-                        Some(last) if page.len() == ROWS as usize => after = last.name.clone(),
+                    after = match page.last() {
+                        Some(last) if page.len() == ROWS as usize => last.name.clone(),
                         _ => return self.tell(&Value::Array(all), &IDENTITY),
-                    }
+                    };
                 }
             }
             IdentityCommand::Show { id } => {

@@ -83,6 +83,7 @@ pub(super) fn operator() -> Context {
 }
 
 /// An error with its cause: whoever runs a command on the database is the operator.
+#[expect(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
 pub(super) fn explain(error: patron_core::Error) -> Failed {
     match error.cause() {
         Some(cause) => format!("{error} ({cause})").into(),

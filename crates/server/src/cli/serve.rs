@@ -15,7 +15,7 @@ use super::{Failed, Session, bootstrap};
 use crate::app::App;
 use crate::config::{Settings, Source};
 use crate::front::Front;
-use crate::{housekeeping, listener, management, telemetry};
+use crate::{housekeeping, listener, management, process, telemetry};
 
 #[derive(Args, Default)]
 pub(super) struct Serve {
@@ -26,6 +26,7 @@ pub(super) struct Serve {
 
 pub(super) async fn run(mut session: Session, args: Serve) -> Result<(), Failed> {
     telemetry::start_log(&session.settings)?;
+    process::guard_secrets();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
 

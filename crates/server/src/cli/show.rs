@@ -42,7 +42,8 @@ pub(super) fn table(value: &Value, columns: &[&str]) -> String {
             cells.iter().map(line).collect()
         }
         object => {
-            columns.iter().map(|column| format!("{column}: {}\n", cell(field(object, column)))).collect()
+            let lines = columns.iter().map(|column| format!("{column}: {}", cell(field(object, column))));
+            lines.collect::<Vec<_>>().join("\n")
         }
     }
 }

@@ -145,7 +145,7 @@ fn boundary(parameters: &str) -> Option<&str> {
 
 /// Decodes one name or value of an urlencoded form; `None` when an escape is broken or the result is no UTF-8.
 /// Readers of forms are usually lenient with both, and would then compare something else than what was sent.
-pub(super) fn decode(text: &[u8]) -> Option<Value> {
+pub(crate) fn decode(text: &[u8]) -> Option<Value> {
     let spaced: Zeroizing<Vec<u8>> =
         Zeroizing::new(text.iter().map(|&b| if b == b'+' { b' ' } else { b }).collect());
     let mut escapes = spaced.split(|&b| b == b'%').skip(1);
