@@ -481,7 +481,7 @@ mod tests {
         assert_eq!(ring.signer(at(359)).ok().unwrap().kid(), first);
         let last = ring.sign(&claims(), at(359)).ok().unwrap();
         assert_eq!(ring.signer(at(360)).ok().unwrap().kid(), second);
-        let states = |now| records.iter().map(|key| state_of(&key, now)).collect::<Vec<_>>();
+        let states = |now| records.iter().map(|key| state_of(key, now)).collect::<Vec<_>>();
         assert_eq!(states(at(359)), [KeyState::Active, KeyState::Next, KeyState::Next]);
         assert_eq!(states(at(360)), [KeyState::Retired, KeyState::Active, KeyState::Next]);
         let gone = at(360 + PUBLISH_AFTER_SECONDS);
@@ -603,7 +603,7 @@ mod tests {
                 let ring = ring(&records, at(now));
                 let look = moments.iter().flat_map(|&moment| [moment - 1, moment, moment + 1]).filter(|&moment| moment > now);
                 for moment in [now].into_iter().chain(look.collect::<Vec<_>>()) {
-                    let active = records.iter().filter(|key| state_of(&key, at(moment)) == KeyState::Active).count();
+                    let active = records.iter().filter(|key| state_of(key, at(moment)) == KeyState::Active).count();
                     prop_assert_eq!(active, 1, "at {}", moment);
                     let signer = ring.signer(at(moment)).unwrap().kid();
                     let published = seen.iter().find(|(kid, _)| kid == signer).unwrap().1;

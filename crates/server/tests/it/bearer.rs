@@ -8,6 +8,7 @@ use patron_core::pat::Draft;
 use serde_json::{Value, json};
 
 use super::support::*;
+use super::token::escaped;
 
 const OPEN: &str = "/public-identities/v1";
 const MINE: &str = "/personal-access-tokens/v1?owner-id=me";
@@ -225,8 +226,8 @@ async fn a_pats_end_is_its_tokens_end() {
     // It is deleted, with its own token.
     let pat = patron.pat(&jane, "deleted", &[]).await;
     let auth = patron.bearer(&pat).await;
-    let path = format!("/personal-access-tokens/v1/{}", pat.id);
-    patron.send(Call::new("DELETE", &path).auth(&auth)).await.expect(204);
+    let uri = format!("/personal-access-tokens/v1/{}", pat.id);
+    patron.send(Call::new("DELETE", &uri).auth(&auth)).await.expect(204);
     let error = "JWT validation failed: the personal access token was deleted";
     patron.refused("the PAT was deleted", &auth, error).await;
     // Another PAT's tokens do not mind.
@@ -336,10 +337,10 @@ async fn a_changed_level_counts_for_old_tokens_at_once() {
     let auth = patron.bearer(&pat).await;
     let everyone = || Call::get("/personal-access-tokens/v1").auth(&auth);
     patron.send(everyone()).await.expect_error("403 Forbidden");
-    let path = format!("/auth-users/v1/{}", jane.id);
+    let uri = format!("/auth-users/v1/{}", jane.id);
     let levels = |levels: &[&str]| {
         let patch = json!([{ "op": "replace", "path": "/capabilities", "value": levels }]);
-        Call::new("PATCH", &path).auth(&patron.admin.basic()).json_patch(&patch)
+        Call::new("PATCH", &uri).auth(&patron.admin.basic()).json_patch(&patch)
     };
     patron.send(levels(&["ORG_ADMIN"])).await.expect(200);
     patron.send(everyone()).await.expect(200);
@@ -353,7 +354,6 @@ async fn a_pat_over_basic_is_its_owner() {
     let patron = Patron::start().await;
     let jane = patron.identity("jane", &[]).await;
     let pat = patron.pat(&jane, "ci", &[]).await;
-    let escaped = |text: &str| text.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>();
     for auth in [
         pat.basic(),
         pat.basic().replacen("Basic", "BASIC", 1),

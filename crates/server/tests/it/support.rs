@@ -522,8 +522,8 @@ impl Patron {
 
     /// Patches a PAT with any credential that may.
     pub(crate) async fn patch_pat(&self, auth: &str, pat: &Pat, patch: &Value) {
-        let path = format!("/personal-access-tokens/v1/{}", pat.id);
-        self.send(Call::new("PATCH", &path).auth(auth).json_patch(patch)).await.expect(200);
+        let uri = format!("/personal-access-tokens/v1/{}", pat.id);
+        self.send(Call::new("PATCH", &uri).auth(auth).json_patch(patch)).await.expect(200);
     }
 
     /// Disables or enables an identity, as the operator does.

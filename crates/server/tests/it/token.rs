@@ -42,6 +42,16 @@ fn multipart(boundary: &str, parts: &[(&str, &str)]) -> String {
 const GRANT: &str = "grant_type=client_credentials";
 const FORM: &str = "application/x-www-form-urlencoded";
 
+/// Every character escaped, as RFC 6749 section 2.3.1 lets a library do.
+pub(super) fn escaped(text: &str) -> String {
+    use std::fmt::Write as _;
+    let mut out = String::new();
+    for byte in text.bytes() {
+        let _ = write!(out, "%{byte:02X}");
+    }
+    out
+}
+
 /// The same exchange as the clients of the world write it.
 fn ways(pat: &Pat) -> Vec<(&'static str, Call)> {
     let Pat { id, secret, .. } = pat;
@@ -74,8 +84,6 @@ fn ways(pat: &Pat) -> Vec<(&'static str, Call)> {
         &[(&grant_head, "client_credentials"), (&id_head, id), (curl_file, secret)],
     );
     let two_parts = multipart("b", &[(&grant_head, "client_credentials"), (&id_head, id)]);
-    // Every character escaped, as RFC 6749 section 2.3.1 lets a library do.
-    let escaped = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
     let encoded = basic(&escaped(id), &escaped(secret));
     let unpadded = pat.basic().trim_end_matches('=').to_owned();
     vec![
