@@ -326,6 +326,8 @@ pub async fn patch(mut request: Request, caller: Caller) -> Result<Answer, Failu
         decider.patched(pat, &patch, patchable)
     };
     let context = request.context(&caller);
+    // What was used a moment ago, perhaps for this very patch, has its `lastUsed` in the answer.
+    request.app.recorder.flush().await?;
     let pat = request.app.store.patch_pat(context, caller.tenant, id, Arc::new(decide)).await?;
     Ok(respond::json(StatusCode::OK, &written(&pat)))
 }
@@ -352,6 +354,8 @@ pub async fn bulk_update(mut request: Request, caller: Caller) -> Result<Answer,
         decider.patched(pat, &patch, Patchable::ExpiryOnly).map(Some)
     };
     let context = request.context(&caller);
+    // As in a patch of one.
+    request.app.recorder.flush().await?;
     let changed = request.app.store.bulk_update_pats(context, caller.tenant, ids, Arc::new(decide)).await?;
     let without_flag =
         |pat: &Pat| wire::PersonalAccessToken { user_aware_token_never_expires: None, ..written(pat) };

@@ -6,10 +6,19 @@
 )]
 
 mod bearer;
+mod bulk;
 mod gateway;
 mod introspect;
 mod limits;
+mod lists;
+mod managed;
 mod metadata;
+mod older;
+mod pat_access;
+mod pat_audit;
+mod pat_life;
+mod patch;
+mod pats;
 mod support;
 mod token;
 mod token_errors;

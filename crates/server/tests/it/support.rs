@@ -537,3 +537,36 @@ impl Patron {
         self.bearer(pat).await.split_off("Bearer ".len())
     }
 }
+
+/// Where the PAT endpoints of today are.
+pub(crate) const PATS: &str = "/personal-access-tokens/v1";
+
+impl Patron {
+    /// A connection of the test's own to the database, behind Patron's back.
+    pub(crate) fn database(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.dir.path().join("patron.db")).unwrap()
+    }
+
+    /// A PAT as `GET /{id}` shows it to this caller.
+    pub(crate) async fn shown(&self, auth: &str, id: &str) -> Value {
+        self.send(Call::get(&format!("{PATS}/{id}")).auth(auth)).await.expect(200).json()
+    }
+
+    /// A list, as the names of its PATs in their order.
+    pub(crate) async fn listed(&self, auth: &str, query: &str) -> Vec<String> {
+        let reply = self.send(Call::get(&format!("{PATS}?{query}")).auth(auth)).await.expect(200);
+        let list = reply.json();
+        list.as_array().unwrap().iter().map(|pat| pat["name"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Makes a PAT by the API, and gives the whole answer.
+    pub(crate) async fn create(&self, auth: &str, body: &Value) -> Value {
+        self.send(Call::post(PATS).auth(auth).json(body)).await.expect(200).json()
+    }
+
+    /// An exchange, whatever comes of it.
+    pub(crate) async fn exchange(&self, id: &str, secret: &str) -> Reply {
+        let pairs = [("grant_type", "client_credentials"), ("client_id", id), ("client_secret", secret)];
+        self.send(Call::post("/oauth/token").form(&pairs)).await
+    }
+}
