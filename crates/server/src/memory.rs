@@ -307,11 +307,15 @@ impl Memory {
             return Ok((Some(known), true));
         }
         let epoch = self.epoch.load(Ordering::SeqCst);
-        let Some(found) = self.store.credential(id).await? else { return Ok((None, false)) };
-        let known = Arc::new(match found {
-            Credential::Present { pat, hash } => Known::Present(Arc::new(PresentPat::new(pat, hash))),
-            Credential::Deleted { tenant, hash } => Known::Deleted { tenant, hash },
-        });
+        let (pat, hash) = match self.store.credential(id).await? {
+            None => return Ok((None, false)),
+            // Not kept: it is dropped after 90 days, which no change tells of.
+            Some(Credential::Deleted { tenant, hash }) => {
+                return Ok((Some(Arc::new(Known::Deleted { tenant, hash })), false));
+            }
+            Some(Credential::Present { pat, hash }) => (pat, hash),
+        };
+        let known = Arc::new(Known::Present(Arc::new(PresentPat::new(pat, hash))));
         self.pats.insert(id, Arc::clone(&known));
         if self.epoch.load(Ordering::SeqCst) != epoch {
             self.pats.remove(&id);

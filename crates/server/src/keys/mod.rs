@@ -90,12 +90,21 @@ fn state(activates: Option<Timestamp>, retires: Option<Timestamp>, now: Timestam
     }
 }
 
-/// Of keys with these times the one that signs at `now`: the one that became active last. The name decides between
-/// two of the same moment, so that every node chooses the same.
-fn signing<T>(keys: &[T], now: Timestamp, times: impl Fn(&T) -> (Option<Timestamp>, &str)) -> Option<&T> {
-    let started = |key: &&T| times(key).0.is_some_and(|activates| activates <= now);
-    // Not `max_by_key`: its key cannot borrow from the element.
-    keys.iter().filter(started).max_by(|a, b| times(a).cmp(&times(b)))
+/// When a key takes over, when it retires, and its name.
+type Times<'a> = (Option<Timestamp>, Option<Timestamp>, &'a str);
+
+/// Of keys with these times the one that signs at `now`: of the active ones the one that became so last. A retired
+/// one never does, also where it retires in the moment that it took over. The name decides between two of the same
+/// moment, so that every node chooses the same.
+fn signing<T>(keys: &[T], now: Timestamp, times: impl Fn(&T) -> Times<'_>) -> Option<&T> {
+    let active = |key: &&T| {
+        let (activates, retires, _) = times(key);
+        state(activates, retires, now) == KeyState::Active
+    };
+    keys.iter().filter(active).max_by(|a, b| {
+        let ((a_since, _, a_kid), (b_since, _, b_kid)) = (times(a), times(b));
+        (a_since, a_kid).cmp(&(b_since, b_kid))
+    })
 }
 
 /// What is authenticated with a sealed private key, so that it opens as the key of this `kid` alone.
@@ -206,7 +215,8 @@ pub fn rotate(
     if let Some((key, at)) = pending {
         return Err(RotateError::Pending { kid: key.kid.clone(), at });
     }
-    let retired = signing(records, now, |key| (key.activates, &key.kid)).ok_or(KeyError::NoneActive)?;
+    let retired =
+        signing(records, now, |key| (key.activates, key.retires, &key.kid)).ok_or(KeyError::NoneActive)?;
     let mut added = vec![generate(now, master, entropy)?];
     let waiting = records.iter().filter(|key| key.activates.is_none());
     let (promoted, created) = if let Some(next) = waiting.min_by_key(|key| key.created) {
@@ -308,7 +318,7 @@ impl KeyRing {
     /// # Errors
     /// [`KeyError::NoneActive`] when the clock stands before the first key's moment.
     pub fn signer(&self, now: Timestamp) -> Result<&SigningKey, KeyError> {
-        let key = signing(&self.0, now, |key| (key.activates, key.signing.kid()));
+        let key = signing(&self.0, now, |key| (key.activates, key.retires, key.signing.kid()));
         key.map(|key| &key.signing).ok_or(KeyError::NoneActive)
     }
 
@@ -471,7 +481,7 @@ mod tests {
         assert_eq!(ring.signer(at(359)).ok().unwrap().kid(), first);
         let last = ring.sign(&claims(), at(359)).ok().unwrap();
         assert_eq!(ring.signer(at(360)).ok().unwrap().kid(), second);
-        let states = |now| records.iter().map(|key| state_of(&key, now)).collect::<Vec<_>>();
+        let states = |now| records.iter().map(|key| state_of(key, now)).collect::<Vec<_>>();
         assert_eq!(states(at(359)), [KeyState::Active, KeyState::Next, KeyState::Next]);
         assert_eq!(states(at(360)), [KeyState::Retired, KeyState::Active, KeyState::Next]);
         let gone = at(360 + PUBLISH_AFTER_SECONDS);
@@ -488,6 +498,18 @@ mod tests {
         // The third key has been published long enough by then.
         let rotation = rotate(&records, gone, &MASTER, &ENTROPY).ok().unwrap();
         assert_eq!((rotation.at, &rotation.promoted, &rotation.retired), (gone, &third, &second));
+    }
+
+    #[test]
+    fn a_key_that_retires_as_it_took_over_does_not_sign() {
+        let mut records = fresh(at(0));
+        for (signs, retired) in [(0, 1), (1, 0)] {
+            records[signs].activates = Some(at(0));
+            records[signs].retires = None;
+            records[retired].activates = Some(at(0));
+            records[retired].retires = Some(at(0));
+            assert_eq!(ring(&records, at(0)).signer(at(0)).ok().unwrap().kid(), records[signs].kid);
+        }
     }
 
     #[test]
@@ -581,7 +603,7 @@ mod tests {
                 let ring = ring(&records, at(now));
                 let look = moments.iter().flat_map(|&moment| [moment - 1, moment, moment + 1]).filter(|&moment| moment > now);
                 for moment in [now].into_iter().chain(look.collect::<Vec<_>>()) {
-                    let active = records.iter().filter(|key| state_of(&key, at(moment)) == KeyState::Active).count();
+                    let active = records.iter().filter(|key| state_of(key, at(moment)) == KeyState::Active).count();
                     prop_assert_eq!(active, 1, "at {}", moment);
                     let signer = ring.signer(at(moment)).unwrap().kid();
                     let published = seen.iter().find(|(kid, _)| kid == signer).unwrap().1;

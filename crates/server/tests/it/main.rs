@@ -5,9 +5,14 @@
     reason = "a test fails by panicking, in what its functions share too"
 )]
 
+mod bearer;
 mod bulk;
+mod gateway;
+mod introspect;
+mod limits;
 mod lists;
 mod managed;
+mod metadata;
 mod older;
 mod pat_access;
 mod pat_audit;
@@ -15,3 +20,6 @@ mod pat_life;
 mod patch;
 mod pats;
 mod support;
+mod token;
+mod token_errors;
+mod uses;

@@ -33,7 +33,7 @@ use tempfile::TempDir;
 
 /// When a test begins.
 pub(crate) const START: &str = "2027-03-01T12:00:00.000Z";
-const TEST_MASTER_KEY: &str = "0101010101010101010101010101010101010101010101010101010101010101";
+pub(crate) const TEST_MASTER_KEY: &str = "0101010101010101010101010101010101010101010101010101010101010101";
 
 /// Patron inside the test's process: real routes, real database in a temporary folder, a clock that the test moves.
 pub(crate) struct Patron {
@@ -475,6 +475,66 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+impl Pat {
+    /// The exchange as most clients send it.
+    pub(crate) fn exchange(&self) -> Call {
+        Call::post("/oauth/token").form(&[
+            ("grant_type", "client_credentials"),
+            ("client_id", &self.id),
+            ("client_secret", &self.secret),
+        ])
+    }
+
+    /// The exchange for fewer scopes than the PAT has.
+    pub(crate) fn exchange_for(&self, scope: &str) -> Call {
+        Call::post("/oauth/token").auth(&self.basic()).form(&[
+            ("grant_type", "client_credentials"),
+            ("client_id", &self.id),
+            ("scope", scope),
+        ])
+    }
+}
+
+impl Patron {
+    /// A PAT of an identity with whatever a creation may say.
+    pub(crate) async fn pat_of(&self, owner: &Identity, draft: Draft) -> Pat {
+        let new = draft.check(Rules::Current, self.clock.now()).unwrap();
+        let creation = Creation { owner: owner.id, managed: false, per_owner: u32::MAX };
+        let (pat, secret) = self.app.store.create_pat(operator(), owner.tenant, creation, new).await.unwrap();
+        Pat { id: pat.id.to_string(), secret: secret.expose().to_owned(), owner: owner.id.to_string() }
+    }
+
+    /// A PAT that expires so many milliseconds from now.
+    pub(crate) async fn pat_for_millis(&self, owner: &Identity, name: &str, millis: i64) -> Pat {
+        let at = Timestamp::from_millis(self.clock.now().millis() + millis).to_string();
+        let draft = Draft { name: Some(name.to_owned()), expiration_date: Some(at), ..Draft::default() };
+        self.pat_of(owner, draft).await
+    }
+
+    /// Deletes a PAT, as the administrator does.
+    pub(crate) async fn delete_pat(&self, pat: &Pat) {
+        let path = format!("/personal-access-tokens/v1/{}", pat.id);
+        self.send(Call::new("DELETE", &path).auth(&self.admin.basic())).await.expect(204);
+    }
+
+    /// Patches a PAT with any credential that may.
+    pub(crate) async fn patch_pat(&self, auth: &str, pat: &Pat, patch: &Value) {
+        let uri = format!("/personal-access-tokens/v1/{}", pat.id);
+        self.send(Call::new("PATCH", &uri).auth(auth).json_patch(patch)).await.expect(200);
+    }
+
+    /// Disables or enables an identity, as the operator does.
+    pub(crate) async fn set_enabled(&self, identity: &Identity, enabled: bool) {
+        let decide = Arc::new(move |old: &Identity| Ok(Identity { enabled, ..old.clone() }));
+        self.app.store.change_identity(operator(), identity.tenant, identity.id, decide).await.unwrap();
+    }
+
+    /// The access token of an exchange.
+    pub(crate) async fn access_token(&self, pat: &Pat) -> String {
+        self.bearer(pat).await.split_off("Bearer ".len())
     }
 }
 
