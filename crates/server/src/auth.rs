@@ -341,9 +341,10 @@ pub enum TokenRefusal {
 }
 
 impl TokenRefusal {
-    /// Whether it counts as guessing: only what nobody was ever given does.
+    /// Whether it counts as guessing: only what nobody was ever given does. A key that is not known may be one that
+    /// is no longer published, so a script with a token from last week is not taken for a guesser.
     fn is_guess(&self) -> bool {
-        matches!(self, Self::Jwt(_))
+        matches!(self, Self::Jwt(error) if *error != JwtError::UnknownKey)
     }
 }
 
