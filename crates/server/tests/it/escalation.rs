@@ -4,7 +4,9 @@ use patron_core::name::TenantName;
 use patron_core::rights::CustomScope;
 use serde_json::{Value, json};
 
-use crate::callers::{ALL, DEFAULT, RIGHT_SCOPES, fresh_name, path_of, replace, respelled, unlimited};
+use crate::callers::{
+    ALL, DEFAULT, RIGHT_SCOPES, UNKNOWN, fresh_name, path_of, replace, respelled, unlimited,
+};
 use crate::support::{Call, Pat, Patron, Reply};
 
 const PATS: &str = "/personal-access-tokens/v1";
@@ -19,6 +21,7 @@ async fn patron() -> Patron {
     Patron::with(|settings| {
         unlimited(settings);
         settings.levels.insert("AUDITOR".to_owned(), vec!["idn:all-personal-access-tokens:read".to_owned()]);
+        settings.levels.insert("SHOPKEEPER".to_owned(), vec!["shop:refund".to_owned()]);
         let scope = |name: &str, rights: &[&str], levels: &[&str]| CustomScope {
             name: name.to_owned(),
             description: String::new(),
@@ -30,6 +33,7 @@ async fn patron() -> Patron {
             scope("demo:reading", &["idn:my-personal-access-tokens:read"], &["*"]),
             scope("demo:both", &[MY_MANAGE, ALL_READ].map(respelled).each_ref().map(String::as_str), &["*"]),
             scope("demo:certificates", &[], &["CERT_ADMIN"]),
+            scope("shop:refunds", &["shop:refund"], &["*"]),
         ];
     })
     .await
@@ -272,6 +276,18 @@ async fn nobody_makes_a_pat_for_somebody_else() {
         let text = reply.expect_error("403 Forbidden").message();
         assert_eq!(text, "This needs the right 'idn:managed-personal-access-tokens:manage'.");
     }
+    for (more, code) in [
+        (json!({ "managed": true }), "400.1.0 Required Data Missing Or Empty"),
+        (json!({ "managed": true, "ownerId": "" }), "400.1.0 Required Data Missing Or Empty"),
+        (json!({ "managed": true, "ownerId": "x" }), "400.1.404 Referenced object not found"),
+        (json!({ "managed": true, "ownerId": UNKNOWN }), "400.1.404 Referenced object not found"),
+        (json!({ "managed": false, "ownerId": other.id.to_string() }), "400.1.3 Illegal value"),
+    ] {
+        let platform = patron.caller(&["PLATFORM"], &[]).await;
+        let mut new = json!({ "name": "flow", "userAwareTokenNeverExpires": true });
+        new.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        patron.send_as(&platform.basic(), Call::post(PATS).json(&new)).await.expect_error(code);
+    }
     // The platform's purpose: any scope, for any enabled identity.
     let platform = patron.caller(&["PLATFORM"], &["sp:managed-personal-access-tokens:manage"]).await;
     let new = |owner: &str| json!({ "name": "flow", "userAwareTokenNeverExpires": true, "managed": true, "ownerId": owner });
@@ -397,4 +413,54 @@ async fn a_narrow_pat_ends_no_tokens_but_its_own() {
     let reply = patron.send(call).await.expect(400);
     assert_eq!(reply.json()["error"], "unauthorized_client");
     patron.send_as(&victim, Call::get(PATS)).await.expect(200);
+}
+
+/// Rights of the operator's own follow the same rule, though no endpoint of Patron's asks for them.
+#[tokio::test]
+async fn the_operators_own_rights_are_no_exception() {
+    let patron = patron().await;
+    let target = patron.identity("target", &[]).await.id.to_string();
+    let narrow = patron.caller(&["ORG_ADMIN"], &[MY_MANAGE, USER_MANAGE]).await;
+    for auth in both(&patron, &narrow).await {
+        assert_excess(create(&patron, &auth, PATS, &json!(["shop:refunds"])).await, &["shop:refunds"]);
+        let reply = give(&patron, &auth, &target, &["SHOPKEEPER"]).await.expect_error("403 Forbidden");
+        assert!(reply.message().ends_with("this would grant: shop:refund."), "{}", reply.message());
+    }
+    let keeper = patron.caller(&["ORG_ADMIN"], &[MY_MANAGE, USER_MANAGE, "shop:refunds"]).await;
+    create(&patron, &keeper.basic(), PATS, &json!(["shop:refunds"])).await.expect(200);
+    give(&patron, &keeper.basic(), &target, &["SHOPKEEPER"]).await.expect(200);
+}
+
+/// `sp:…` and `idn:…` are one scope wherever a scope is held, asked for or given on.
+#[tokio::test]
+async fn two_spellings_are_one_scope() {
+    let patron = patron().await;
+    for scope in RIGHT_SCOPES {
+        for (held, wanted) in [(scope.to_owned(), respelled(scope)), (respelled(scope), scope.to_owned())] {
+            let pat = patron.caller(&["ORG_ADMIN"], &[&held, MY_MANAGE]).await;
+            // Given on, and stored as it was spelled.
+            let made = create(&patron, &pat.basic(), PATS, &json!([wanted])).await.expect(200).json();
+            assert_eq!(made["scope"], json!([wanted]));
+            let to = replace("/scope", &json!([wanted]));
+            let id = made["id"].as_str().unwrap();
+            patch(&patron, &pat.basic(), id, &replace("/scope", &json!([held]))).await.expect(200);
+            assert_eq!(
+                patch(&patron, &pat.basic(), id, &to).await.expect(200).json()["scope"],
+                json!([wanted])
+            );
+            // Asked for in an exchange, and answered as it was asked for.
+            let form = [("grant_type", "client_credentials"), ("scope", &wanted)];
+            let call = Call::post("/oauth/token").auth(&pat.basic()).form(&form);
+            let told = patron.send(call).await.expect(200).json();
+            assert_eq!(told["scope"], wanted);
+            // Asked for by a gateway.
+            let bearer = format!("Bearer {}", told["access_token"].as_str().unwrap());
+            for asked in [&held, &wanted] {
+                let reply = patron.send_as(&bearer, Call::get(&format!("/forward-auth?scope={asked}"))).await;
+                // No level but PLATFORM's may use this one.
+                let status = if scope.contains("managed-personal-access-tokens:manage") { 403 } else { 200 };
+                assert_eq!(reply.status.as_u16(), status, "{asked} with {wanted}");
+            }
+        }
+    }
 }

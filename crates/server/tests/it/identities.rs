@@ -1,7 +1,15 @@
 //! Identities (contract sections 2 and 3): the public list, levels, the tenant, and what disabling, enabling and
 //! deleting do to credentials.
 
+use std::sync::Arc;
+
+use patron::app::App;
+use patron::front::Front;
+use patron::keys::MasterKey;
+use patron::system::SystemEntropy;
+use patron_core::clock::Entropy;
 use patron_core::identity::{Draft, Identity};
+use patron_store::Store;
 use serde_json::{Value, json};
 
 use crate::callers::{ALL, RIGHT_SCOPES, UNKNOWN, fresh_name, replace, respelled, unlimited};
@@ -403,5 +411,50 @@ async fn deleting_ends_everything_for_good() {
     // The name is free again, and whoever takes it is somebody else.
     let again = patron.identity("jane", &[]).await;
     assert_ne!(again.id, jane.id);
+    assert_eq!(works(&patron, &pat, &bearer).await, [false; 5]);
+}
+
+/// Another node over the same database.
+async fn second_node(patron: &Patron) -> Patron {
+    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+    let url = format!("sqlite:{}", patron.dir.path().join("patron.db").display());
+    let store = Store::open(&url, patron.clock.clone(), entropy.clone()).await.unwrap();
+    let master = MasterKey::from_text(&"01".repeat(32)).ok().unwrap();
+    let settings = Arc::clone(&patron.app.settings);
+    let app = App::build(settings, store, master, patron.clock.clone(), entropy).await.ok().unwrap();
+    let app = Arc::new(app);
+    Patron {
+        front: Front::new(Arc::clone(&app)),
+        app,
+        clock: patron.clock.clone(),
+        admin: patron.admin.clone(),
+        dir: tempfile::TempDir::new().unwrap(),
+    }
+}
+
+#[tokio::test]
+async fn every_node_honours_a_change_from_the_next_request_on() {
+    let patron = Patron::with(unlimited).await;
+    let other = second_node(&patron).await;
+    let jane = patron.identity("jane", &[]).await;
+    let pat = patron.pat(&jane, "ci", &[]).await;
+    let bearer = patron.bearer(&pat).await;
+    for node in [&other, &patron] {
+        assert_eq!(works(node, &pat, &bearer).await, [true; 5]);
+    }
+    other.change(&jane, |jane| jane.enabled = false).await.unwrap();
+    for node in [&patron, &other] {
+        assert_eq!(works(node, &pat, &bearer).await, [false; 5]);
+    }
+    patron.change(&jane, |jane| jane.enabled = true).await.unwrap();
+    for node in [&other, &patron] {
+        assert_eq!(works(node, &pat, &bearer).await, [true, true, false, false, false]);
+    }
+    // Levels, too.
+    patron.change(&jane, |jane| jane.levels = vec!["ORG_ADMIN".to_owned()]).await.unwrap();
+    other.send_as(&pat.basic(), Call::get("/audit-events/v1")).await.expect(200);
+    other.change(&jane, |jane| jane.levels.clear()).await.unwrap();
+    patron.send_as(&pat.basic(), Call::get("/audit-events/v1")).await.expect(403);
+    other.app.store.delete_identity(operator(), jane.tenant, jane.id).await.unwrap();
     assert_eq!(works(&patron, &pat, &bearer).await, [false; 5]);
 }

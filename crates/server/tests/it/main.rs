@@ -6,6 +6,7 @@
 )]
 
 mod audit;
+mod audit_events;
 mod callers;
 mod escalation;
 mod identities;

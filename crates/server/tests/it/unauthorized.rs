@@ -221,7 +221,7 @@ async fn nobody_gets_in_without_a_good_credential() {
             let reply = patron.send(call).await;
             match who {
                 Who::Anyone(status) => {
-                    assert_eq!(reply.status.as_u16(), *status, "{} with {with}", told(&route))
+                    assert_eq!(reply.status.as_u16(), *status, "{} with {with}", told(&route));
                 }
                 // Two secrets are a bad request, not a bad client.
                 Who::Client if *with == "two credentials" => assert_eq!(reply.status.as_u16(), 400),
@@ -285,7 +285,7 @@ async fn a_credential_elsewhere_is_none() {
             continue;
         }
         let mut in_query = good_call(&route, &aim);
-        in_query.uri += &format!("?access_token={token}&client_id={id}&client_secret={secret}");
+        in_query.uri = format!("{}?access_token={token}&client_id={id}&client_secret={secret}", in_query.uri);
         let in_cookie = good_call(&route, &aim).header("cookie", &format!("access_token={token}"));
         let for_proxy = good_call(&route, &aim).header("proxy-authorization", &patron.admin.basic());
         let forwarded = good_call(&route, &aim).header("x-auth-identity", &patron.admin.owner);
@@ -372,4 +372,34 @@ async fn scopes_give_no_more_than_the_level_has() {
             assert_eq!(reply.status.as_u16(), expected, "{} with {scope}: {}", told(&route), reply.text());
         }
     }
+}
+
+/// Without a right on PATs every PAT path is forbidden, whatever it names; with one, what is not to be seen is as
+/// what is not there, and so is what cannot be an id.
+#[tokio::test]
+async fn known_unknown_and_malformed_ids() {
+    let patron = Patron::with(unlimited).await;
+    let owner = patron.identity("target", &["ORG_ADMIN"]).await;
+    let target = aim(&patron, &owner).await;
+    let without = patron.caller(&["ORG_ADMIN"], &[DEFAULT, AUDIT_READ, USER_MANAGE, "other:service"]).await;
+    let stranger = patron.caller(&[], &[]).await;
+    let capitals = target.pat.to_uppercase();
+    let ids =
+        [&target.pat, UNKNOWN, "x", &capitals, "%20", "%00", "me", &target.pat[..31], &owner.id.to_string()];
+    for route in routes().iter().filter(|route| route.path.contains("personal-access-tokens")) {
+        let named = ["get", "patch", "delete"].contains(&route.name);
+        for id in ids {
+            let aim = Aim { pat: id.to_owned(), ..target.clone() };
+            let what = format!("{} of {id}", told(route));
+            let reply = patron.send_as(&without.basic(), good_call(route, &aim)).await;
+            let text = reply.expect_error("403 Forbidden").message();
+            assert!(text.starts_with("This needs "), "{what}: {text}");
+            if named {
+                let reply = patron.send_as(&stranger.basic(), good_call(route, &aim)).await;
+                let text = reply.expect_error("404 Not found").message();
+                assert_eq!(text, "There is no such personal access token.", "{what}");
+            }
+        }
+    }
+    assert!(patron.exists(TenantName::DEFAULT, &target.pat).await);
 }
