@@ -5,13 +5,19 @@
     reason = "a test fails by panicking, in what its functions share too"
 )]
 
+mod audit;
+mod audit_events;
 mod bearer;
 mod bulk;
+mod callers;
+mod escalation;
 mod gateway;
+mod identities;
 mod introspect;
 mod limits;
 mod lists;
 mod managed;
+mod matrix;
 mod metadata;
 mod older;
 mod pat_access;
@@ -20,6 +26,8 @@ mod pat_life;
 mod patch;
 mod pats;
 mod support;
+mod tenants;
 mod token;
 mod token_errors;
+mod unauthorized;
 mod uses;
