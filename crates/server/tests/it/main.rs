@@ -8,4 +8,5 @@ mod openapi;
 mod secrets;
 mod serving;
 mod support;
+mod usage;
 mod wire;
