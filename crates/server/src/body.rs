@@ -36,8 +36,7 @@ pub async fn read(headers: &HeaderMap, mut body: axum::body::Body) -> Result<Byt
         }
         return Err(Error::TooLarge);
     }
-    let collected =
-        tokio::time::timeout(BODY_TIMEOUT, Limited::new(&mut body, BODY_BYTES).collect()).await;
+    let collected = tokio::time::timeout(BODY_TIMEOUT, Limited::new(&mut body, BODY_BYTES).collect()).await;
     match collected {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {

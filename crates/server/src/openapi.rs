@@ -364,8 +364,7 @@ pub fn document() -> OpenApi {
         };
         // Two rows may share a handler, but no two operations a name (OpenAPI 3.1 section 4.8.10).
         let times = names.entry(route.name).and_modify(|times| *times += 1).or_insert(1);
-        let name =
-            if *times == 1 { route.name.to_owned() } else { format!("{}-{times}", route.name) };
+        let name = if *times == 1 { route.name.to_owned() } else { format!("{}-{times}", route.name) };
         let item = PathItem::new(method, operation(&name, route, &told));
         match document.paths.paths.get_mut(&route.path) {
             Some(known) => known.merge_operations(item),

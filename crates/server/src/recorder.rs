@@ -11,8 +11,7 @@ use std::time::Duration;
 
 use patron_core::Result;
 use patron_core::clock::Entropy;
-use patron_core::error::shorten;
-use patron_core::id::{TenantKey, TrackingId};
+use patron_core::id::{PatId, TenantKey, TrackingId};
 use patron_store::Store;
 use patron_store::audit::FailedUse;
 use patron_store::pats::Use;
@@ -23,6 +22,8 @@ const INTERVAL: Duration = Duration::from_millis(500);
 const DIFFERENT_FAILURES: usize = 1_000;
 /// Uses that may wait while the database is out of reach; further ones are dropped and say so in the log.
 const WAITING_USES: usize = 100_000;
+/// Stands for a client id that cannot be one.
+const MALFORMED: &str = "malformed";
 
 #[derive(Default)]
 struct Pending {
@@ -59,10 +60,11 @@ impl Recorder {
         }
     }
 
-    /// Takes note of a failed use.
+    /// Takes note of a failed use. What is no id is not kept: it may be a secret in the wrong place.
     pub fn failed(&self, tenant: TenantKey, client_id: &str, reason: &'static str, address: IpAddr) {
         let mut pending = self.pending();
-        let mut failure = FailedUse { tenant, client_id: shorten(client_id), reason, address: Some(address) };
+        let client_id = PatId::parse(client_id).map_or_else(|| MALFORMED.to_owned(), |id| id.to_string());
+        let mut failure = FailedUse { tenant, client_id, reason, address: Some(address) };
         if pending.failures.len() >= DIFFERENT_FAILURES && !pending.failures.contains_key(&failure) {
             failure = FailedUse { client_id: "*".to_owned(), address: None, ..failure };
         }

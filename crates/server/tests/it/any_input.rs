@@ -92,7 +92,8 @@ fn any_json() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(4, 24, 5, move |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
-            prop::collection::vec((word.clone(), inner), 0..5).prop_map(|members| members.into_iter().collect()),
+            prop::collection::vec((word.clone(), inner), 0..5)
+                .prop_map(|members| members.into_iter().collect()),
         ]
     })
 }
@@ -174,7 +175,8 @@ fn any_asked() -> impl Strategy<Value = Asked> {
         prop::collection::vec(any::<u8>(), 0..200).prop_map(Sent::Bytes),
         any_json().prop_map(Sent::Json),
         any_pairs().prop_map(Sent::Form),
-        (any::<usize>(), any::<usize>(), any::<u8>()).prop_map(|(which, at, byte)| Sent::Bent(which, at, byte)),
+        (any::<usize>(), any::<usize>(), any::<u8>())
+            .prop_map(|(which, at, byte)| Sent::Bent(which, at, byte)),
     ];
     let raw_query = prop::option::weighted(0.2, "([!$&'()*+,;=:@/?a-zA-Z0-9._~-]|%[0-9a-fA-F]{2}|%){0,60}");
     (any::<prop::sample::Index>(), method, id, any_pairs(), raw_query, who, any_headers(), sent).prop_map(
@@ -196,7 +198,8 @@ fn call(patron: &Patron, token: &str, asked: &Asked) -> Call {
     let route = asked.route.get(&routes);
     let known = if route.path.starts_with("/auth-users") { &patron.admin.owner } else { &patron.admin.id };
     // Its own PAT deleted, the caller would be nobody from then on.
-    let deletes = asked.method.as_deref().or(route.method.as_ref().map(|m| m.as_str())) == Some("DELETE");
+    let deletes =
+        asked.method.as_deref().or(route.method.as_ref().map(axum::http::Method::as_str)) == Some("DELETE");
     let id = asked.id.as_deref().or((!deletes).then_some(known)).unwrap_or("x");
     let path = route.path.replace("{id}", id).replace("{*path}", id);
     let pairs: Vec<_> = asked.query.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();

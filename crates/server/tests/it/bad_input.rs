@@ -1,8 +1,8 @@
 //! Bad input, whatever it is, on every endpoint that takes any: the contract's 4xx in the contract's shape, and a
-//! service that answers on (contract sections 7, 10 and 11). What only a wire can carry is in `wire.rs`.
+//! service that answers on (contract sections 7, 10 and 11). Bad paths, queries and methods are in `bad_paths.rs`;
+//! what only a wire can carry is in `wire.rs`.
 
 use axum::http::Method;
-use patron::paths::OLDER_PAT_PATHS;
 use patron::routes::{Handler, routes};
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use crate::support::{Call, Patron, Reply, basic};
 
 const PATS: &str = "/personal-access-tokens/v1";
 const FORM: &str = "application/x-www-form-urlencoded";
-const NOBODY: &str = "00000000000000000000000000000000";
+pub(crate) const NOBODY: &str = "00000000000000000000000000000000";
 
 /// Patron without limits on how often one may ask and guess.
 pub(crate) async fn unlimited() -> Patron {
@@ -60,7 +60,7 @@ const FORM_ENDPOINTS: [&str; 3] = ["/oauth/token", "/oauth/introspect", "/oauth/
 
 /// Asserts an error of RFC 6749 section 5.2, its whole shape.
 #[track_caller]
-fn expect_oauth_error(reply: &Reply, status: u16, error: &str) {
+pub(crate) fn expect_oauth_error(reply: &Reply, status: u16, error: &str) {
     assert_eq!(reply.status.as_u16(), status, "{}", reply.text());
     let body = reply.json();
     assert_eq!(body["error"], error, "{body}");
@@ -134,8 +134,11 @@ async fn what_is_no_json_is_refused_everywhere() {
 #[tokio::test]
 async fn every_field_of_a_creation_of_a_wrong_type_or_value_is_told() {
     let patron = unlimited().await;
-    let (missing, length, value) =
-        ("400.1.0 Required Data Missing Or Empty", "400.1.2 Value length out of range", "400.1.3 Illegal value");
+    let (missing, length, value) = (
+        "400.1.0 Required Data Missing Or Empty",
+        "400.1.2 Value length out of range",
+        "400.1.3 Illegal value",
+    );
     let long = "n".repeat(256);
     let many: Vec<String> = (0..101).map(|n| format!("demo:{n}")).collect();
     let table: Vec<(&str, Value, &str)> = vec![
@@ -263,7 +266,8 @@ async fn what_is_no_patch_is_refused_and_changes_nothing() {
         let mut patch = vec![json!({ "op": "replace", "path": "/name", "value": "renamed" })];
         patch.extend(body.as_array().unwrap().iter().cloned());
         for body in [body, Value::Array(patch)] {
-            let reply = patron.send(Call::new("PATCH", &one).auth(&patron.admin.basic()).json_patch(&body)).await;
+            let reply =
+                patron.send(Call::new("PATCH", &one).auth(&patron.admin.basic()).json_patch(&body)).await;
             assert_eq!(reply.status, 400, "{body}: {}", reply.text());
             reply.expect_error(code);
         }
@@ -278,8 +282,11 @@ async fn what_is_no_bulk_update_is_refused() {
     let patron = unlimited().await;
     let never = json!([{ "op": "replace", "path": "/userAwareTokenNeverExpires", "value": true }]);
     let id = &patron.admin.id;
-    let (missing, length, value) =
-        ("400.1.0 Required Data Missing Or Empty", "400.1.2 Value length out of range", "400.1.3 Illegal value");
+    let (missing, length, value) = (
+        "400.1.0 Required Data Missing Or Empty",
+        "400.1.2 Value length out of range",
+        "400.1.3 Illegal value",
+    );
     let unknown = "400.1.404 Referenced object not found";
     let many: Vec<String> = (0..26).map(|n| format!("{n:032x}")).collect();
     let table = [
@@ -347,7 +354,8 @@ async fn bodies_of_other_types_and_encodings_are_415_and_what_is_left_unsaid_is_
             patron.send(call.header("content-encoding", encoding)).await.expect_error(unsupported);
         }
         // These are read, and found to be no JSON.
-        for content_type in ["application/json", "Application/JSON ; charset=UTF-8", "application/json;x", ""] {
+        for content_type in ["application/json", "Application/JSON ; charset=UTF-8", "application/json;x", ""]
+        {
             let reply = patron.send(endpoint.call(&patron).body(content_type, "{")).await;
             reply.expect_error("400.0 Bad request syntax");
         }
@@ -392,179 +400,10 @@ async fn bodies_over_64_kib_are_413_and_no_smaller_ones() {
 }
 
 #[tokio::test]
-async fn bad_queries_are_400_wherever_one_is_read() {
-    let patron = unlimited().await;
-    let lists: Vec<String> = routes()
-        .into_iter()
-        .filter(|route| route.name.starts_with("list"))
-        .map(|route| route.path)
-        .collect();
-    assert_eq!(lists.len(), 6 + 2);
-    let long = format!("filters={}", "x".repeat(2_001));
-    let deep = format!("filters={}", "(".repeat(33));
-    let many = "a=1&".repeat(65);
-    for list in lists {
-        for query in [
-            "limit=%",
-            "limit=%4",
-            "limit=%zz",
-            "x=%ff",
-            "%c3=1",
-            "limit=%ed%a0%80",
-            "limit=1&limit=1",
-            "filters=&filters=",
-            "limit=0",
-            "limit=251",
-            "limit=-1",
-            "limit=1.0",
-            "limit=0x10",
-            "limit=99999999999999999999",
-            "limit=%00",
-            "offset=-1",
-            "offset=x",
-            "offset=4294967296",
-            "count=1",
-            "count=TRUE",
-            &many,
-        ] {
-            let reply = patron.send(Call::get(&format!("{list}?{query}")).auth(&patron.admin.basic())).await;
-            assert_eq!(reply.status, 400, "{list}?{query}: {}", reply.text());
-            reply.expect_error("400.0 Bad request syntax");
-        }
-        for query in [
-            "filters=x",
-            "filters=%00",
-            "filters=lastUsed",
-            "filters=lastUsed+le",
-            "filters=lastUsed+le+yesterday",
-            "filters=name+eq+%22x%22",
-            "filters=%28",
-            "filters=%22",
-            "filters=not",
-            "filters=%F0%9F%92%A9",
-            &long,
-            &deep,
-        ] {
-            let reply = patron.send(Call::get(&format!("{list}?{query}")).auth(&patron.admin.basic())).await;
-            assert_eq!(reply.status, 400, "{list}?{query}: {}", reply.text());
-            reply.expect_error("400.1.3 Illegal value");
-        }
-        // What nobody asks for is ignored.
-        let uri = format!("{list}?nothing=%C3%A9&&=&x&filters=&limit=&offset=&count=&owner-id=&sorters=");
-        patron.send(Call::get(&uri).auth(&patron.admin.basic())).await.expect(200);
-    }
-    let uri = "/public-identities/v1?sorters=";
-    for sorter in ["alias", "name,name", "%00", "--name", "name+desc"] {
-        let call = Call::get(&format!("{uri}{sorter}")).auth(&patron.admin.basic());
-        patron.send(call).await.expect_error("400.1.3 Illegal value");
-    }
-    for query in ["scope=%", "tenant=%ff", "scope=a&scope=b", "tenant=a&tenant=b"] {
-        let call = Call::get(&format!("/forward-auth?{query}")).auth(&patron.admin.basic());
-        patron.send(call).await.expect_error("400.0 Bad request syntax");
-    }
-}
-
-#[tokio::test]
-async fn paths_that_are_none_and_ids_that_are_none_are_404() {
-    let patron = unlimited().await;
-    for path in [
-        "/",
-        "/nothing",
-        "/personal-access-tokens",
-        "/personal-access-tokens/v2",
-        "/personal-access-tokens/V1",
-        "/personal-access-tokens/v1x",
-        "/personal-access-tokens%2Fv1",
-        "/personal-access-tokens/v1/a/b",
-        "/v4/personal-access-tokens",
-        "/v3/personal-access-tokens/bulk-update/x",
-        "/auth-users/v1",
-        "/tenant/v2",
-        "/ui",
-        "/docs/nothing.css",
-        "/docs/../oauth/info",
-        "/.well-known/nothing",
-        "/.well-known/oauth-authorization-server/other",
-        "/forward-auth/x",
-        "/health/live",
-        "/metrics",
-        "/oauthx",
-        "/%",
-        "/%zz/%00",
-        "/%F0%9F%92%A9",
-    ] {
-        for method in ["GET", "POST", "PATCH", "DELETE", "OPTIONS", "BREW"] {
-            // A path with an issuer behind it is a path of its own, of one tenant or none.
-            if path.starts_with("/.well-known/oauth") && method != "GET" {
-                continue;
-            }
-            let reply = patron.send(Call::new(method, path).auth(&patron.admin.basic())).await;
-            assert_eq!(reply.status, 404, "{method} {path}: {}", reply.text());
-            reply.expect_error("404 Not found");
-        }
-    }
-    for path in ["/oauth", "/oauth/nothing", "/oauth/token/x", "/oauth/%00", "/oauth/authorize"] {
-        expect_oauth_error(&patron.send(Call::post(path)).await, 404, "invalid_request");
-    }
-    let upper = patron.admin.id.to_uppercase();
-    let doubled = patron.admin.id.repeat(2);
-    let encoded = format!("%{:02x}{}", patron.admin.id.as_bytes()[0], &patron.admin.id[1..]);
-    let bases = std::iter::once(PATS).chain(OLDER_PAT_PATHS.iter().map(|(base, ..)| *base));
-    for base in bases.chain(["/auth-users/v1"]) {
-        for id in ["x", "me", "%zz", "%00", "..", "%2e%2e", "*", "0", &upper, &doubled, &encoded, NOBODY] {
-            let uri = format!("{base}/{id}");
-            let methods: &[&str] =
-                if base == "/auth-users/v1" { &["GET", "PATCH"] } else { &["GET", "PATCH", "DELETE"] };
-            for method in methods {
-                let call = Call::new(method, &uri).auth(&patron.admin.basic()).json_patch(&json!([]));
-                let reply = patron.send(call).await;
-                assert_eq!(reply.status, 404, "{method} {uri}: {}", reply.text());
-                reply.expect_error("404 Not found");
-            }
-        }
-    }
-}
-
-#[tokio::test]
-async fn methods_that_a_path_does_not_take_are_405_with_those_that_it_takes() {
-    let patron = unlimited().await;
-    let mut by_path: std::collections::BTreeMap<String, Vec<Option<Method>>> = std::collections::BTreeMap::new();
-    for route in routes() {
-        by_path.entry(route.path).or_default().push(route.method);
-    }
-    for (path, taken) in by_path {
-        let uri = path.replace("{id}", &patron.admin.id).replace("{*path}", "");
-        if taken.contains(&None) {
-            continue;
-        }
-        let taken: Vec<Method> = taken.into_iter().flatten().collect();
-        for name in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW", "get"] {
-            let method: Method = name.parse().unwrap();
-            if taken.contains(&method) || (method == Method::HEAD && taken.contains(&Method::GET)) {
-                continue;
-            }
-            // Whoever asks: the path says what it takes before anybody is asked who they are.
-            let reply = patron.send(Call::new(name, &uri)).await;
-            assert_eq!(reply.status, 405, "{name} {uri}");
-            let mut allowed: Vec<&str> = reply.header("allow").unwrap().split(", ").collect();
-            let mut expected: Vec<&str> = taken.iter().map(Method::as_str).collect();
-            allowed.sort_unstable();
-            expected.sort_unstable();
-            assert_eq!(allowed, expected, "{name} {uri}");
-            if path.starts_with("/oauth/") {
-                expect_oauth_error(&reply, 405, "invalid_request");
-            } else {
-                reply.expect_error("405.0 Method Not Allowed");
-            }
-        }
-    }
-}
-
-#[tokio::test]
 async fn broken_forms_are_rfc_6749_errors() {
     let patron = unlimited().await;
     let many = "a=1&".repeat(65);
-    let broken: Vec<(&str, Vec<u8>)> = vec![
+    let broken = [
         (FORM, b"grant_type=%".to_vec()),
         (FORM, b"grant_type=%zz".to_vec()),
         (FORM, b"grant_type=%ff".to_vec()),
@@ -575,7 +414,10 @@ async fn broken_forms_are_rfc_6749_errors() {
         ("multipart/form-data", b"a=1".to_vec()),
         ("multipart/form-data; boundary=", b"a=1".to_vec()),
         ("multipart/form-data; boundary=x", b"a=1".to_vec()),
-        ("multipart/form-data; boundary=x", b"--x\r\nContent-Disposition: form-data; name=a\r\n\r\n1".to_vec()),
+        (
+            "multipart/form-data; boundary=x",
+            b"--x\r\nContent-Disposition: form-data; name=a\r\n\r\n1".to_vec(),
+        ),
         ("multipart/form-data; boundary=x", b"--x\r\n\r\n\xff\r\n--x--\r\n".to_vec()),
     ];
     for uri in FORM_ENDPOINTS {
@@ -589,12 +431,20 @@ async fn broken_forms_are_rfc_6749_errors() {
     }
     let (id, secret) = (patron.admin.id.as_str(), patron.admin.secret.as_str());
     let grant = ("grant_type", "client_credentials");
-    let table: Vec<(Vec<(&str, &str)>, u16, &str)> = vec![
+    let table = [
         (vec![], 400, "invalid_request"),
         (vec![("client_id", id), ("client_secret", secret)], 400, "invalid_request"),
         (vec![grant, grant, ("client_id", id), ("client_secret", secret)], 400, "invalid_request"),
-        (vec![grant, ("client_id", id), ("client_id", NOBODY), ("client_secret", secret)], 400, "invalid_request"),
-        (vec![grant, ("client_id", id), ("client_secret", secret), ("client_secret", "x")], 400, "invalid_request"),
+        (
+            vec![grant, ("client_id", id), ("client_id", NOBODY), ("client_secret", secret)],
+            400,
+            "invalid_request",
+        ),
+        (
+            vec![grant, ("client_id", id), ("client_secret", secret), ("client_secret", "x")],
+            400,
+            "invalid_request",
+        ),
         (vec![("grant_type", "password"), ("client_id", id)], 400, "unsupported_grant_type"),
         (vec![grant], 401, "invalid_client"),
         (vec![grant, ("client_id", id)], 401, "invalid_client"),
@@ -603,7 +453,11 @@ async fn broken_forms_are_rfc_6749_errors() {
         (vec![grant, ("client_id", id), ("client_secret", "wrong")], 401, "invalid_client"),
         (vec![grant, ("client_id", "é\u{1f4a9}"), ("client_secret", secret)], 401, "invalid_client"),
         (vec![grant, ("client_id", id), ("client_secret", secret), ("scope", "a\"b")], 400, "invalid_scope"),
-        (vec![grant, ("client_id", id), ("client_secret", secret), ("scope", "no:such")], 400, "invalid_scope"),
+        (
+            vec![grant, ("client_id", id), ("client_secret", secret), ("scope", "no:such")],
+            400,
+            "invalid_scope",
+        ),
     ];
     for (pairs, status, error) in table {
         expect_oauth_error(&patron.send(Call::post("/oauth/token").form(&pairs)).await, status, error);

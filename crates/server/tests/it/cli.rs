@@ -122,8 +122,7 @@ fn reset_admin_replaces_the_password_and_the_pat_of_a_running_service() {
     // What the administrator made otherwise stays.
     let kept = admin(&folder, &["pat", "create", "--owner", &owner, "--name", "kept", "--never-expires"]);
     // Even one who cannot help himself any more is helped.
-    let other =
-        admin(&folder, &["identity", "create", "--name", "second", "--level", "ORG_ADMIN"]);
+    let other = admin(&folder, &["identity", "create", "--name", "second", "--level", "ORG_ADMIN"]);
     admin(&folder, &["identity", "set-levels", &owner]);
     admin(&folder, &["identity", "disable", &owner]);
 
@@ -190,8 +189,22 @@ fn identities() {
     let jane = admin(
         &folder,
         &[
-            "identity", "create", "--name", "jane", "--display-name", "Jane Doe", "--first-name", "Jane",
-            "--last-name", "Doe", "--email", "jane@example.com", "--level", "CERT_ADMIN", "--level", "HELPDESK",
+            "identity",
+            "create",
+            "--name",
+            "jane",
+            "--display-name",
+            "Jane Doe",
+            "--first-name",
+            "Jane",
+            "--last-name",
+            "Doe",
+            "--email",
+            "jane@example.com",
+            "--level",
+            "CERT_ADMIN",
+            "--level",
+            "HELPDESK",
         ],
     );
     let id = text(&jane, "id");
@@ -246,8 +259,7 @@ fn identities() {
     assert_eq!(admin(&folder, &["identity", "delete", &id]), json!({ "id": id, "deleted": true }));
     assert_eq!(mine(&credential), 401);
     assert!(admin_fails(&folder, &["identity", "show", &id], 1).starts_with("patron: "));
-    let (stdout, stderr) =
-        plain(&folder, &["admin", "identity", "delete", &text(&plainest, "id")]);
+    let (stdout, stderr) = plain(&folder, &["admin", "identity", "delete", &text(&plainest, "id")]);
     assert_eq!((stdout.as_str(), stderr.as_str()), ("", "Deleted, with all its tokens.\n"));
 }
 
@@ -327,8 +339,20 @@ fn pats() {
     let made = admin(
         &folder,
         &[
-            "pat", "create", "--owner", &jane, "--name", "ci", "--scope", "sp:scopes:default", "--scope", "demo:x",
-            "--expiration-date", "2999-01-31", "--validity", "900",
+            "pat",
+            "create",
+            "--owner",
+            &jane,
+            "--name",
+            "ci",
+            "--scope",
+            "sp:scopes:default",
+            "--scope",
+            "demo:x",
+            "--expiration-date",
+            "2999-01-31",
+            "--validity",
+            "900",
         ],
     );
     let (id, secret) = (text(&made, "id"), text(&made, "secret"));
@@ -345,14 +369,21 @@ fn pats() {
     assert_eq!((&never["expirationDate"], &never["scope"]), (&json!(null), &json!(["sp:scopes:all"])));
     let managed = admin(
         &folder,
-        &["pat", "create", "--owner", &jane, "--name", "never", "--managed", "--expiration-date",
-            "2999-01-31T12:00:00+02:00"],
+        &[
+            "pat",
+            "create",
+            "--owner",
+            &jane,
+            "--name",
+            "never",
+            "--managed",
+            "--expiration-date",
+            "2999-01-31T12:00:00+02:00",
+        ],
     );
     assert_eq!(managed["expirationDate"], "2999-01-31T10:00:00.000Z");
-    let (shown, _) = plain(
-        &folder,
-        &["admin", "pat", "create", "--owner", &jane, "--name", "shown", "--never-expires"],
-    );
+    let (shown, _) =
+        plain(&folder, &["admin", "pat", "create", "--owner", &jane, "--name", "shown", "--never-expires"]);
     let shown_secret = shown.lines().find_map(|line| line.strip_prefix("secret: ")).unwrap();
     assert_eq!(shown_secret.len(), 64);
 
@@ -372,10 +403,11 @@ fn pats() {
     // All of them work at the running service.
     let bearer = server.bearer(&id, &secret);
     server.bearer(&text(&managed, "id"), &text(&managed, "secret"));
-    let lives = server.send(Call::post("/oauth/introspect").auth(&basic(&id, &secret)).form(&[(
-        "token",
-        bearer.strip_prefix("Bearer ").unwrap(),
-    )]));
+    let lives = server.send(
+        Call::post("/oauth/introspect")
+            .auth(&basic(&id, &secret))
+            .form(&[("token", bearer.strip_prefix("Bearer ").unwrap())]),
+    );
     let lives = lives.expect(200).json();
     assert_eq!((&lives["active"], &lives["scope"]), (&json!(true), &json!("sp:scopes:default demo:x")));
     assert_eq!(lives["exp"].as_i64().unwrap() - lives["iat"].as_i64().unwrap(), 900);
@@ -452,7 +484,8 @@ fn keys_are_listed_and_rotated_under_a_running_service() {
     let server = Server::start(&folder.data, &[]);
     let published = || {
         let set = server.send(Call::get("/oauth/jwks")).expect(200).json();
-        let mut kids: Vec<String> = set["keys"].as_array().unwrap().iter().map(|key| text(key, "kid")).collect();
+        let mut kids: Vec<String> =
+            set["keys"].as_array().unwrap().iter().map(|key| text(key, "kid")).collect();
         kids.sort();
         kids
     };
@@ -497,10 +530,24 @@ fn the_audit_trail_is_listed() {
     let newest = &events[0];
     assert_eq!(
         keys(newest),
-        ["actor", "attributes", "created", "id", "ipAddress", "operation", "status", "target", "technicalName",
-            "tenant", "trackingNumber"]
+        [
+            "actor",
+            "attributes",
+            "created",
+            "id",
+            "ipAddress",
+            "operation",
+            "status",
+            "target",
+            "technicalName",
+            "tenant",
+            "trackingNumber"
+        ]
     );
-    assert_eq!((&newest["technicalName"], &newest["target"]["id"]), (&json!("IDENTITY_DISABLED"), &json!(jane)));
+    assert_eq!(
+        (&newest["technicalName"], &newest["target"]["id"]),
+        (&json!("IDENTITY_DISABLED"), &json!(jane))
+    );
     assert_eq!(admin(&folder, &["audit", "list", "--limit", "1"]), json!([newest]));
     let filter = format!(r#"target.id eq "{jane}" and technicalName eq "IDENTITY_CREATED""#);
     let created = admin(&folder, &["audit", "list", "--filters", &filter]);

@@ -53,7 +53,14 @@ struct Done {
 }
 
 /// Creates, renames and deletes until the service is gone.
-fn work(server: &Server, credential: &str, mut random: Random, label: &str, mut pats: Vec<Known>, done: &mpsc::Sender<()>) -> Done {
+fn work(
+    server: &Server,
+    credential: &str,
+    mut random: Random,
+    label: &str,
+    mut pats: Vec<Known>,
+    done: &mpsc::Sender<()>,
+) -> Done {
     let client = Client::new();
     let send = |request: RequestBuilder| -> Option<(u16, Value)> {
         let answer = request.header("authorization", credential).send().ok()?;
@@ -97,7 +104,12 @@ fn work(server: &Server, credential: &str, mut random: Random, label: &str, mut 
                 };
                 assert_eq!(status, 200, "{made}");
                 let text = |field: &str| made[field].as_str().unwrap().to_owned();
-                pats.push(Known { id: text("id"), secret: text("secret"), name: Some(name), unanswered: None });
+                pats.push(Known {
+                    id: text("id"),
+                    secret: text("secret"),
+                    name: Some(name),
+                    unanswered: None,
+                });
             }
         }
     }
@@ -117,7 +129,11 @@ fn settle(server: &Server, credential: &str, done: Done) -> Vec<Known> {
         .filter(|(_, name)| name != "acting")
         .collect();
     let exchange = |known: &Known| {
-        let form = [("grant_type", "client_credentials"), ("client_id", &known.id), ("client_secret", &known.secret)];
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_id", &known.id),
+            ("client_secret", &known.secret),
+        ];
         let answer = client.post(server.url("/oauth/token")).form(&form).send().unwrap();
         (answer.status().as_u16(), String::from_utf8(answer.bytes().unwrap().to_vec()).unwrap())
     };
@@ -125,7 +141,9 @@ fn settle(server: &Server, credential: &str, done: Done) -> Vec<Known> {
     for mut known in done.pats {
         let now = found.remove(&known.id);
         match (&known.name, &known.unanswered) {
-            (Some(name), None) => assert_eq!(now.as_ref(), Some(name), "an answered change is lost: {known:?}"),
+            (Some(name), None) => {
+                assert_eq!(now.as_ref(), Some(name), "an answered change is lost: {known:?}");
+            }
             (None, None) => assert_eq!(now, None, "a deleted one is back: {known:?}"),
             (name, Some(Unanswered::Renamed(other))) => {
                 assert!(now == *name || now.as_ref() == Some(other), "{now:?}: {known:?}");
@@ -134,13 +152,8 @@ fn settle(server: &Server, credential: &str, done: Done) -> Vec<Known> {
         }
         // A deleted one's holder is told so, and gets nothing.
         let (status, body) = exchange(&known);
-        match &now {
-            Some(_) => assert_eq!(status, 200, "{known:?}: {body}"),
-            None => {
-                assert_eq!(status, 401, "{known:?}: {body}");
-                assert!(body.contains("was deleted"), "{known:?}: {body}");
-            }
-        }
+        assert_eq!(status, if now.is_some() { 200 } else { 401 }, "{known:?}: {body}");
+        assert_eq!(now.is_none(), body.contains("was deleted"), "{known:?}: {body}");
         (known.name, known.unanswered) = (now, None);
         pats.push(known);
     }
@@ -182,21 +195,21 @@ fn no_answered_change_is_lost_and_nothing_deleted_comes_back() {
     let answered = AtomicUsize::new(0);
     for round in 0..ROUNDS {
         let server = Server::start_with(&folder.data, &[], &limits);
-        let (send, receive) = mpsc::channel();
+        let (told, receive) = mpsc::channel();
         let (moment, offset) = (1 + random.below(CHANGES), Duration::from_micros(random.below(3_000)));
         let done: Vec<Done> = std::thread::scope(|scope| {
             let workers: Vec<_> = credentials
                 .iter()
                 .enumerate()
                 .map(|(n, credential)| {
-                    let (server, send) = (&server, send.clone());
+                    let (server, told) = (&server, told.clone());
                     let random = Random(random.0 ^ (round << 8 | n as u64) | 1);
                     let pats = std::mem::take(&mut known[n]);
                     let label = format!("r{round}w{n}");
-                    scope.spawn(move || work(server, credential, random, &label, pats, &send))
+                    scope.spawn(move || work(server, credential, random, &label, pats, &told))
                 })
                 .collect();
-            drop(send);
+            drop(told);
             for _ in 0..moment {
                 // A worker whose assertion failed has hung up.
                 if receive.recv().is_ok() {
@@ -232,7 +245,6 @@ fn no_answered_change_is_lost_and_nothing_deleted_comes_back() {
         assert_eq!(times("PERSONAL_ACCESS_TOKEN_CREATED"), 1, "{pat:?}");
         assert_eq!(times("PERSONAL_ACCESS_TOKEN_DELETED"), usize::from(pat.name.is_none()), "{pat:?}");
     }
-    let whole: String =
-        folder.database().query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    let whole: String = folder.database().query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
     assert_eq!(whole, "ok");
 }

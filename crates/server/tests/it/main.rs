@@ -1,7 +1,9 @@
 //! Patron as its callers see it. One test binary: a file a noun.
+#![allow(clippy::panic, clippy::unwrap_used, reason = "clippy knows a test's own function, not its helpers")]
 
 mod any_input;
 mod bad_input;
+mod bad_paths;
 mod cli;
 mod crash;
 mod openapi;

@@ -75,11 +75,16 @@ async fn every_operation_is_told_whole() {
     for ((method, path), operation) in operations(&document) {
         let told = format!("{method} {path}");
         // OpenAPI 3.1 section 4.8.10: unique among all operations.
-        assert!(names.insert(operation["operationId"].as_str().unwrap().to_owned()), "{told}: operationId twice");
+        assert!(
+            names.insert(operation["operationId"].as_str().unwrap().to_owned()),
+            "{told}: operationId twice"
+        );
         assert!(!operation["summary"].as_str().unwrap().is_empty(), "{told}");
-        let responses: Vec<&str> = operation["responses"].as_object().unwrap().keys().map(String::as_str).collect();
+        let responses: Vec<&str> =
+            operation["responses"].as_object().unwrap().keys().map(String::as_str).collect();
         assert!(responses.iter().any(|status| status.starts_with('2')), "{told}");
-        let asked: Vec<&str> = path.split('/').filter_map(|s| s.strip_prefix('{')?.strip_suffix('}')).collect();
+        let asked: Vec<&str> =
+            path.split('/').filter_map(|s| s.strip_prefix('{')?.strip_suffix('}')).collect();
         let none = Vec::new();
         let parameters = operation["parameters"].as_array().unwrap_or(&none);
         let in_path: Vec<&str> = parameters
@@ -170,7 +175,9 @@ fn check(document: &Value, schema: &Value, value: &Value, at: &str) {
     for (index, item) in value.as_array().into_iter().flatten().enumerate() {
         check(document, &schema["items"], item, &format!("{at}[{index}]"));
     }
-    let (Some(object), Some(properties)) = (value.as_object(), schema["properties"].as_object()) else { return };
+    let (Some(object), Some(properties)) = (value.as_object(), schema["properties"].as_object()) else {
+        return;
+    };
     for (name, value) in object {
         let schema = properties.get(name).unwrap_or_else(|| panic!("{at}.{name} is not described"));
         check(document, schema, value, &format!("{at}.{name}"));
@@ -199,7 +206,9 @@ async fn answers_are_as_described() {
         Call::get(base).auth(&basic),
         Call::get(&one).auth(&basic),
         Call::new("PATCH", &one).auth(&basic).json_patch(&never),
-        Call::new("PATCH", &format!("{base}/bulk-update")).auth(&basic).json(&json!({ "ids": [id], "patch": never })),
+        Call::new("PATCH", &format!("{base}/bulk-update"))
+            .auth(&basic)
+            .json(&json!({ "ids": [id], "patch": never })),
         Call::post(&format!("{base}/bulk-update")).auth(&basic).json(&json!({ "ids": [id], "patch": never })),
         Call::post("/oauth/token").form(&[grant, client[0], client[1]]),
         Call::post("/oauth/introspect").form(&[client[0], client[1], ("token", &token)]),
@@ -236,7 +245,8 @@ async fn answers_are_as_described() {
         told.insert((method.to_uppercase(), path));
     }
     // All but those whose good answers have no body.
-    let rest: Vec<_> = operations(&document).into_keys().filter(|operation| !told.contains(operation)).collect();
+    let rest: Vec<_> =
+        operations(&document).into_keys().filter(|operation| !told.contains(operation)).collect();
     let of = |method: &str, path: &str| (method.to_owned(), path.to_owned());
     assert_eq!(rest, [of("DELETE", "/personal-access-tokens/v1/{id}"), of("POST", "/oauth/revoke")]);
 }
@@ -261,24 +271,33 @@ async fn the_pages_need_no_script_and_nothing_from_outside() {
         let html = reply.text();
         assert!(html.starts_with("<!doctype html>") && html.contains("<html lang=\"en\">"));
         let lower = html.to_lowercase();
-        for bad in ["<script", "javascript:", "<iframe", "<img", "<style", " style=", "@import", " onclick", "<object"] {
+        for bad in [
+            "<script",
+            "javascript:",
+            "<iframe",
+            "<img",
+            "<style",
+            " style=",
+            "@import",
+            " onclick",
+            "<object",
+        ] {
             assert!(!lower.contains(bad), "{page}: {bad}");
         }
         let anchors: BTreeSet<&str> = attributes(&html, "id").into_iter().collect();
         assert_eq!(anchors.len(), attributes(&html, "id").len(), "{page}: an id twice");
         for link in attributes(&html, "href").into_iter().chain(attributes(&html, "src")) {
             assert!(!link.contains(':') && !link.starts_with('/'), "{page}: {link} leads outside");
-            match link.strip_prefix('#') {
-                Some(anchor) => assert!(anchors.contains(anchor), "{page}: {link} leads nowhere"),
-                None => {
-                    let base = page.rsplit_once('/').unwrap().0;
-                    let target = match link.strip_prefix("../") {
-                        Some(up) => format!("/{up}"),
-                        None => format!("{base}/{link}"),
-                    };
-                    patron.send(Call::get(&target)).await.expect(200);
-                }
+            if let Some(anchor) = link.strip_prefix('#') {
+                assert!(anchors.contains(anchor), "{page}: {link} leads nowhere");
+                continue;
             }
+            let base = page.rsplit_once('/').unwrap().0;
+            let target = match link.strip_prefix("../") {
+                Some(up) => format!("/{up}"),
+                None => format!("{base}/{link}"),
+            };
+            patron.send(Call::get(&target)).await.expect(200);
         }
     }
     let style = patron.send(Call::get("/docs/style.css")).await.expect(200);
@@ -313,7 +332,10 @@ async fn every_answer_has_the_headers_that_keep_it_safe() {
             let reply = patron.send(call).await;
             assert_eq!(reply.header("x-content-type-options"), Some("nosniff"), "{uri}");
             let policy = reply.header("content-security-policy").unwrap();
-            assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{uri}");
+            assert!(
+                policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"),
+                "{uri}"
+            );
             let tracking = reply.header("slpt-request-id").unwrap().to_owned();
             assert!(tracking.len() == 32 && tracking.bytes().all(|b| b.is_ascii_hexdigit()), "{tracking}");
             assert!(seen.insert(tracking), "each answer has a tracking id of its own");

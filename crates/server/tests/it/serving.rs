@@ -138,7 +138,9 @@ fn files_are_their_owners_alone() {
     let folder = Folder::new();
     let _server = Server::start(&folder.data, &[]);
     assert_eq!(mode(&folder.data), 0o700);
-    for file in ["bootstrap.json", "master.key", "patron.db", "patron.db-wal", "patron.db-shm", "patron.db.lock"] {
+    for file in
+        ["bootstrap.json", "master.key", "patron.db", "patron.db-wal", "patron.db-shm", "patron.db.lock"]
+    {
         assert_eq!(mode(folder.data.join(file)), 0o600, "{file}");
     }
     // A new password and PAT are written as guardedly over a file that somebody opened up.
@@ -255,7 +257,10 @@ fn a_missing_or_a_wrong_master_key_is_told() {
         refused(&folder.data, &[], &[("PATRON_MASTER_KEY", &other)], 1),
         fails(&folder.data, &["admin", "keys", "rotate"], 1),
     ] {
-        assert!(said.contains("sealed under the master key ") && said.contains("but the one given is "), "{said}");
+        assert!(
+            said.contains("sealed under the master key ") && said.contains("but the one given is "),
+            "{said}"
+        );
         assert!(!said.contains(&other) && !said.contains(text.trim()), "{said}");
     }
 
@@ -316,8 +321,16 @@ fn sigterm_finishes_what_is_in_flight_and_writes_what_waits() {
     // Used just now, and written down by nobody yet, perhaps.
     let made = run_json(
         &folder.data,
-        &["admin", "pat", "create", "--owner", folder.bootstrap()["identityId"].as_str().unwrap(), "--name", "used",
-            "--never-expires"],
+        &[
+            "admin",
+            "pat",
+            "create",
+            "--owner",
+            folder.bootstrap()["identityId"].as_str().unwrap(),
+            "--name",
+            "used",
+            "--never-expires",
+        ],
     );
     server.bearer(made["id"].as_str().unwrap(), made["secret"].as_str().unwrap());
 
@@ -330,7 +343,8 @@ fn sigterm_finishes_what_is_in_flight_and_writes_what_waits() {
     assert_eq!(server.stop(), Some(0));
 
     let list = run_json(&folder.data, &["admin", "pat", "list"]);
-    let by_name = |name: &str| list.as_array().unwrap().iter().find(|pat| pat["name"] == name).cloned().unwrap();
+    let by_name =
+        |name: &str| list.as_array().unwrap().iter().find(|pat| pat["name"] == name).cloned().unwrap();
     assert!(by_name("used")["lastUsed"].is_string(), "{list}");
     assert!(by_name("bootstrap")["lastUsed"].is_string(), "{list}");
     by_name("in flight");
@@ -362,7 +376,10 @@ fn expect_unavailable(uri: &str, reply: &Reply) {
         assert!(body["error_description"].is_string());
     } else {
         assert_eq!(body["detailCode"], "503.0 Service Unavailable", "{uri}: {body}");
-        assert_eq!((&body["causes"], body["trackingId"].as_str()), (&json!([]), reply.header("slpt-request-id")));
+        assert_eq!(
+            (&body["causes"], body["trackingId"].as_str()),
+            (&json!([]), reply.header("slpt-request-id"))
+        );
     }
     let text = reply.text().to_lowercase();
     for leak in ["sql", "locked", "patron.db", "select", "database is", "/"] {
@@ -531,7 +548,15 @@ fn the_management_listener_can_be_off() {
     let folder = Folder::new();
     let ready = folder.data.with_extension("ready");
     let mut command = patron(&folder.data);
-    command.args(["serve", "--json", "--listen", "127.0.0.1:0", "--management-listen", "off", "--ready-file"]);
+    command.args([
+        "serve",
+        "--json",
+        "--listen",
+        "127.0.0.1:0",
+        "--management-listen",
+        "off",
+        "--ready-file",
+    ]);
     let out = fs::File::create(folder.data.with_extension("out")).unwrap();
     let mut child = command.arg(&ready).stdout(out).stderr(Stdio::null()).spawn().unwrap();
     while !ready.exists() && child.try_wait().unwrap().is_none() {

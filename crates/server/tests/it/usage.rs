@@ -76,8 +76,30 @@ fn wrong_usage_is_2_and_said_on_stderr() {
         vec!["admin", "pat", "create", "--owner", &id],
         // One of the two, and not both: never by default.
         vec!["admin", "pat", "create", "--owner", &id, "--name", "x"],
-        vec!["admin", "pat", "create", "--owner", &id, "--name", "x", "--never-expires", "--expiration-date", "2999-01-01"],
-        vec!["admin", "pat", "create", "--owner", &id, "--name", "x", "--never-expires", "--validity", "long"],
+        vec![
+            "admin",
+            "pat",
+            "create",
+            "--owner",
+            &id,
+            "--name",
+            "x",
+            "--never-expires",
+            "--expiration-date",
+            "2999-01-01",
+        ],
+        vec![
+            "admin",
+            "pat",
+            "create",
+            "--owner",
+            &id,
+            "--name",
+            "x",
+            "--never-expires",
+            "--validity",
+            "long",
+        ],
         vec!["admin", "pat", "revoke", &id],
         vec!["config"],
         // A secret is never an argument.
@@ -209,7 +231,8 @@ fn settings_are_in_force_for_commands_as_well() {
     assert_eq!(jane["levels"], json!(["AUDITOR"]));
     let pat = |name: &str| {
         let owner = jane["id"].as_str().unwrap();
-        let args = ["admin", "pat", "create", "--owner", owner, "--never-expires", "--config", config, "--name"];
+        let args =
+            ["admin", "pat", "create", "--owner", owner, "--never-expires", "--config", config, "--name"];
         run(&data, &[&args[..], &[name]].concat())
     };
     assert_eq!(pat("first").status.code(), Some(0));

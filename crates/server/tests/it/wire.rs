@@ -120,7 +120,9 @@ fn what_is_no_http_is_refused() {
         );
     }
     // HTTP/2 that breaks off, and HTTP/2 that is none.
-    for bytes in [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\xff\xff\xff\xff\xff"] {
+    for bytes in
+        [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\xff\xff\xff\xff\xff"]
+    {
         let mut stream = TcpStream::connect(&wire.server.address).unwrap();
         stream.write_all(bytes).unwrap();
         stream.shutdown(Shutdown::Write).unwrap();
@@ -152,7 +154,9 @@ fn bodies_that_break_off_are_400_and_make_nothing() {
         (wire.create("Content-Length: 1000"), good.clone()),
     ] {
         let mut stream = TcpStream::connect(&wire.server.address).unwrap();
-        stream.write_all(format!("{head}\n\n{sent}").replace('\n', "\r\n").replace("\r\r", "\r").as_bytes()).unwrap();
+        stream
+            .write_all(format!("{head}\n\n{sent}").replace('\n', "\r\n").replace("\r\r", "\r").as_bytes())
+            .unwrap();
         stream.shutdown(Shutdown::Write).unwrap();
         let mut answer = String::new();
         let _ = stream.read_to_string(&mut answer);
@@ -204,7 +208,7 @@ fn heads_that_are_too_long_are_refused_and_long_ones_are_not() {
     let head = |bytes: usize| format!("GET /oauth/info HTTP/1.1\nHost: x\nX-Long: {}", "x".repeat(bytes));
     assert_eq!(status(&wire.raw(&head(60_000), b"")), 200);
     assert_eq!(status(&wire.raw(&head(200_000), b"")), 431);
-    let many: String = (0..2_000).map(|n| format!("\nX-{n}: {n}")).collect();
+    let many = "\nX-Many: 1".repeat(2_000);
     assert_eq!(status(&wire.raw(&format!("GET /oauth/info HTTP/1.1\nHost: x{many}"), b"")), 431);
     let uri = format!("GET /oauth/info?{} HTTP/1.1\nHost: x", "x".repeat(60_000));
     assert_eq!(status(&wire.raw(&uri, b"")), 200);
