@@ -5,6 +5,7 @@ mod any_input;
 mod bad_input;
 mod bad_paths;
 mod cli;
+mod clients;
 mod crash;
 mod openapi;
 mod secrets;

@@ -570,3 +570,34 @@ fn the_management_listener_can_be_off() {
     let told = fs::read_to_string(folder.data.with_extension("out")).unwrap();
     assert_eq!(serde_json::from_str::<Value>(&told).unwrap(), folder.bootstrap());
 }
+
+#[test]
+fn patron_alone_serves() {
+    let folder = Folder::new();
+    let log = folder.data.with_extension("log");
+    let mut command = patron(&folder.data);
+    command
+        .env("PATRON_LISTEN", "127.0.0.1:0")
+        .env("PATRON_MANAGEMENT_LISTEN", "off")
+        .env("PATRON_LOG_FORMAT", "json");
+    let mut child = command.stdout(Stdio::piped()).stderr(fs::File::create(&log).unwrap()).spawn().unwrap();
+    let address = loop {
+        let said = fs::read_to_string(&log).unwrap();
+        let lines = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let listening = |line: &Value| line["fields"]["addr"].as_str().map(str::to_owned);
+        if let Some(address) =
+            lines.filter(|line| line["fields"]["message"] == "listening").find_map(|l| listening(&l))
+        {
+            break address;
+        }
+        assert!(child.try_wait().unwrap().is_none(), "{said}");
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    // On an empty database it has bootstrapped; its URL is the one that it listens on.
+    assert_eq!(folder.bootstrap()["baseUrl"], format!("http://{address}"));
+    let list = reqwest::blocking::Client::new().get(format!("http://{address}{PATS}"));
+    assert_eq!(list.header("authorization", folder.basic()).send().unwrap().status(), 200);
+    child.kill().unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.stdout.is_empty());
+}

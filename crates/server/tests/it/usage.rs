@@ -240,6 +240,64 @@ fn settings_are_in_force_for_commands_as_well() {
 }
 
 #[test]
+fn a_file_may_set_all_that_the_contract_names() {
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("patron.toml");
+    let text = r#"
+listen = "127.0.0.1:8081"
+public_url = "https://pat.example.com"
+tenant_domain = "api.example.com"      # acme.api.example.com is the tenant acme
+trusted_proxies = ["10.0.0.0/8"]
+[rate_limits]
+requests = 0
+window_seconds = 20
+auth_failures_per_client = 0
+auth_failures_per_address = 1
+[pat_limits]
+per_owner = 11
+[tokens]
+audience = "https://api.example.com"
+scope_claim = "array"
+[compatibility]
+never_expires_date = false
+[audit]
+every_use = true
+[levels]
+AUDITOR = ["idn:all-personal-access-tokens:read"]
+[[scopes]]
+name = "demo:orders:read"
+description = "Read orders"
+rights = []
+levels = ["*"]
+"#;
+    fs::write(&file, text).unwrap();
+    let said = run_json(&dir.path().join("data"), &["config", "check", "--config", file.to_str().unwrap()]);
+    let scope =
+        json!({ "name": "demo:orders:read", "description": "Read orders", "rights": [], "levels": ["*"] });
+    for (setting, value) in [
+        ("listen", json!("127.0.0.1:8081")),
+        ("public_url", json!("https://pat.example.com")),
+        ("tenant_domain", json!("api.example.com")),
+        ("trusted_proxies", json!(["10.0.0.0/8"])),
+        ("rate_limits.requests", json!(0)),
+        ("rate_limits.window_seconds", json!(20)),
+        ("rate_limits.auth_failures_per_client", json!(0)),
+        ("rate_limits.auth_failures_per_address", json!(1)),
+        ("pat_limits.per_owner", json!(11)),
+        ("tokens.audience", json!("https://api.example.com")),
+        ("tokens.scope_claim", json!("array")),
+        ("compatibility.never_expires_date", json!(false)),
+        ("audit.every_use", json!(true)),
+        ("levels", json!({ "AUDITOR": ["idn:all-personal-access-tokens:read"] })),
+        ("scopes", json!([scope])),
+    ] {
+        assert_eq!(said[setting]["value"], value, "{setting}");
+        let source = said[setting]["source"].as_str().unwrap();
+        assert!(source.starts_with(&format!("{}:", file.display())), "{setting}: {source}");
+    }
+}
+
+#[test]
 fn the_page_of_settings_is_that_of_the_program() {
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/settings.md");
     assert_eq!(fs::read_to_string(page).unwrap(), patron::config::settings_markdown());
