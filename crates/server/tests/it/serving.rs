@@ -336,6 +336,11 @@ fn sigterm_finishes_what_is_in_flight_and_writes_what_waits() {
 
     server.signal("TERM");
     wait_until_closed(&address);
+    // It waits for that request, and says that it lives.
+    for _ in 0..200 {
+        let live = reqwest::blocking::get(format!("http://{}/health/live", server.management)).unwrap();
+        assert_eq!(live.status(), 200);
+    }
     stream.write_all(rest.as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
