@@ -1,8 +1,8 @@
 //! Bodies and queries, read within their limits.
 
 use axum::body::Bytes;
-use axum::http::HeaderMap;
-use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
+use axum::http::{HeaderMap, HeaderValue};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use patron_core::error::{Detail, shorten};
 use patron_core::limits::{BODY_BYTES, FORM_FIELDS, PAGE_MAX};
@@ -11,26 +11,54 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::app::Request;
-use crate::limits::BODY_TIMEOUT;
+use crate::limits::{BODY_TIMEOUT, DISCARD_TIMEOUT, DISCARDED_BYTES};
 use crate::oauth::form;
 
 /// Reads a body of at most [`BODY_BYTES`].
-pub async fn read(headers: &HeaderMap, body: axum::body::Body) -> Result<Bytes> {
-    let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|length| length > BODY_BYTES as u64) {
-        return Err(Error::TooLarge);
-    }
-    if let Some(encoding) = headers.get(CONTENT_ENCODING).filter(|encoding| *encoding != "identity") {
+pub async fn read(headers: &HeaderMap, mut body: axum::body::Body) -> Result<Bytes> {
+    if let Some(encoding) = headers.get(CONTENT_ENCODING).filter(|encoding| !is_identity(encoding)) {
         let given = format!("{} encoded", String::from_utf8_lossy(encoding.as_bytes()));
         return Err(Error::UnsupportedMediaType { given });
     }
-    let collected = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, BODY_BYTES).collect()).await;
+    let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > BODY_BYTES as u64) {
+        // Who waits for a `100 Continue` has not sent it and, told 413, will not.
+        if !headers.contains_key(EXPECT) {
+            discard(&mut body).await;
+        }
+        return Err(Error::TooLarge);
+    }
+    let collected = tokio::time::timeout(BODY_TIMEOUT, Limited::new(&mut body, BODY_BYTES).collect()).await;
     match collected {
         Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Error::TooLarge),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            discard(&mut body).await;
+            Err(Error::TooLarge)
+        }
         Ok(Err(_)) => Err(Error::invalid(Detail::Syntax, "The body broke off.")),
         Err(_) => Err(Error::invalid(Detail::Syntax, "The body did not arrive in time.")),
     }
+}
+
+/// Content codings have no case (RFC 9110 section 8.4.1).
+fn is_identity(encoding: &HeaderValue) -> bool {
+    encoding.as_bytes().eq_ignore_ascii_case(b"identity")
+}
+
+/// Takes in what is left of a body that is refused: a connection that closes on a client which is still sending is
+/// reset, and many clients then tell of a broken pipe in the place of the answer (RFC 9112 section 9.6).
+async fn discard(body: &mut axum::body::Body) {
+    let mut left = DISCARDED_BYTES;
+    let rest = async {
+        while let Some(Ok(frame)) = body.frame().await {
+            left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+            if left == 0 {
+                return;
+            }
+        }
+    };
+    // What does not come in time is left to the connection's end.
+    let _ = tokio::time::timeout(DISCARD_TIMEOUT, rest).await;
 }
 
 /// Refuses a body of another type than `expected`. None at all is read as the expected one, and parameters such as

@@ -7,6 +7,10 @@ use std::time::Duration;
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a body may take to arrive.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// Bytes of a body that is too large which are still taken in, and thrown away.
+pub const DISCARDED_BYTES: usize = 16 * 1024 * 1024;
+/// How long they may take.
+pub const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a handler may take, the streaming of its answer aside.
 pub const HANDLER_TIMEOUT: Duration = Duration::from_mins(1);
 /// How long requests in flight may take when the service stops (contract section 1).

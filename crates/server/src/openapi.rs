@@ -3,6 +3,8 @@
 //! The older paths are left out: they answer as `/personal-access-tokens/v1` does, and new clients should not use
 //! them. `/openapi.json` is pinned by a snapshot test.
 
+use std::collections::BTreeMap;
+
 use utoipa::OpenApi as _;
 use utoipa::openapi::path::{
     HttpMethod, Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn,
@@ -307,10 +309,10 @@ fn error(status: &str, oauth: bool) -> (String, Response) {
     (status.to_owned(), answer(meaning, Some(if oauth { "OAuthErrorResponse" } else { model })))
 }
 
-fn operation(route: &Route, told: &Told) -> Operation {
+fn operation(name: &str, route: &Route, told: &Told) -> Operation {
     let oauth = told.body.is_some_and(|(media_type, _)| media_type == FORM);
     let mut operation = OperationBuilder::new()
-        .operation_id(Some(route.name))
+        .operation_id(Some(name))
         .summary(Some(told.summary))
         .response(told.answer.0, answer(told.answer.1, told.answer.2));
     if !told.about.is_empty() {
@@ -350,6 +352,7 @@ fn parameter(name: &str, place: &ParameterIn, meaning: &str) -> Parameter {
 pub fn document() -> OpenApi {
     let mut document = Models::openapi();
     env!("CARGO_PKG_VERSION").clone_into(&mut document.info.version);
+    let mut names: BTreeMap<&str, u32> = BTreeMap::new();
     let older = |path: &str| OLDER_PAT_PATHS.iter().any(|(base, ..)| path.starts_with(base));
     for route in routes().iter().filter(|route| !older(&route.path) && !route.path.contains("{*")) {
         let Some(told) = told(route.name) else { continue };
@@ -359,7 +362,10 @@ pub fn document() -> OpenApi {
             Some("DELETE") => HttpMethod::Delete,
             _ => HttpMethod::Get,
         };
-        let item = PathItem::new(method, operation(route, &told));
+        // Two rows may share a handler, but no two operations a name (OpenAPI 3.1 section 4.8.10).
+        let times = names.entry(route.name).and_modify(|times| *times += 1).or_insert(1);
+        let name = if *times == 1 { route.name.to_owned() } else { format!("{}-{times}", route.name) };
+        let item = PathItem::new(method, operation(&name, route, &told));
         match document.paths.paths.get_mut(&route.path) {
             Some(known) => known.merge_operations(item),
             None => drop(document.paths.paths.insert(route.path.clone(), item)),

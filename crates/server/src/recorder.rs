@@ -12,14 +12,15 @@ use std::time::Duration;
 use crate::limits::{DIFFERENT_FAILURES, WAITING_USES};
 use patron_core::Result;
 use patron_core::clock::Entropy;
-use patron_core::error::shorten;
-use patron_core::id::{TenantKey, TrackingId};
+use patron_core::id::{PatId, TenantKey, TrackingId};
 use patron_store::Store;
 use patron_store::audit::FailedUse;
 use patron_store::pats::Use;
 
 /// How long a use may wait in memory.
 const INTERVAL: Duration = Duration::from_millis(500);
+/// Stands for a client id that cannot be one.
+const MALFORMED: &str = "malformed";
 
 #[derive(Default)]
 struct Pending {
@@ -56,10 +57,11 @@ impl Recorder {
         }
     }
 
-    /// Takes note of a failed use.
+    /// Takes note of a failed use. What is no id is not kept: it may be a secret in the wrong place.
     pub fn failed(&self, tenant: TenantKey, client_id: &str, reason: &'static str, address: IpAddr) {
         let mut pending = self.pending();
-        let mut failure = FailedUse { tenant, client_id: shorten(client_id), reason, address: Some(address) };
+        let client_id = PatId::parse(client_id).map_or_else(|| MALFORMED.to_owned(), |id| id.to_string());
+        let mut failure = FailedUse { tenant, client_id, reason, address: Some(address) };
         if pending.failures.len() >= DIFFERENT_FAILURES && !pending.failures.contains_key(&failure) {
             failure = FailedUse { client_id: "*".to_owned(), address: None, ..failure };
         }

@@ -100,7 +100,7 @@ fn recorded(row: &Row) -> Result<Recorded> {
 pub struct FailedUse {
     /// The tenant that was asked.
     pub tenant: TenantKey,
-    /// The id that was presented, shortened; it need not be anybody's.
+    /// The id that was presented, which need not be anybody's, or a word for what is no id.
     pub client_id: String,
     /// Why: `UNKNOWN_CLIENT`, `WRONG_SECRET`, `EXPIRED`, `DELETED`, `OWNER_DISABLED`, …
     pub reason: &'static str,

@@ -176,7 +176,7 @@ pub const SETTINGS: &[Setting] = &[
         key: "master_key",
         in_file: false,
         env: Some("PATRON_MASTER_KEY"),
-        takes: "at least 32 characters",
+        takes: "32 bytes, as 64 hex digits or in Base64",
         default: "none",
         about: "The key that signing keys are wrapped with in the database. It is never printed.",
         set: |s, raw| raw.checked(value::master_key).map(|key| s.master_key = Some(key)),

@@ -13,8 +13,7 @@ use toml::de::DeValue;
 use tracing_subscriber::EnvFilter;
 use url::Url;
 
-/// Fewest characters of a master key: what 24 random bytes are in base64.
-const MASTER_KEY_MIN_CHARS: usize = 32;
+use crate::keys::MasterKey;
 
 /// A value as it was given.
 pub(super) enum Raw<'a> {
@@ -227,9 +226,8 @@ pub(super) fn audience(text: &str) -> Result<String, String> {
 
 /// Never says what was given.
 pub(super) fn master_key(text: &str) -> Result<Secret, String> {
-    if text.chars().count() >= MASTER_KEY_MIN_CHARS && !text.chars().any(char::is_control) {
-        Ok(Secret::presented(text.to_owned()))
-    } else {
-        Err(format!("must have at least {MASTER_KEY_MIN_CHARS} characters, none of them control characters"))
+    match MasterKey::from_text(text) {
+        Ok(_) => Ok(Secret::presented(text.to_owned())),
+        Err(error) => Err(error.to_string()),
     }
 }

@@ -235,17 +235,18 @@ pub fn rotate(
 /// What the records become by a rotation: those to write, and the names of those that are gone.
 ///
 /// # Errors
-/// [`patron_core::error::Detail::Content`] while an earlier rotation is pending, or a fault.
+/// [`patron_core::error::Detail::Content`] while an earlier rotation is pending, and when `master` is not the key
+/// that sealed the records: a record sealed under another would keep every node from opening them. Or a fault.
 pub fn rotated(
     records: &[KeyRecord],
     now: Timestamp,
     master: &MasterKey,
     entropy: &dyn Entropy,
 ) -> patron_core::Result<(Vec<KeyRecord>, Vec<String>)> {
+    let refused = |text: String| patron_core::Error::invalid(patron_core::error::Detail::Content, text);
+    KeyRing::open(records, master, now).map_err(|error| refused(error.to_string()))?;
     let rotation = rotate(records, now, master, entropy).map_err(|error| match error {
-        RotateError::Pending { .. } => {
-            patron_core::Error::invalid(patron_core::error::Detail::Content, error.to_string())
-        }
+        RotateError::Pending { .. } => refused(error.to_string()),
         RotateError::Key(_) => patron_core::Error::internal(error),
     })?;
     let (gone, mut kept): (Vec<_>, Vec<_>) =

@@ -5,11 +5,17 @@
     reason = "a test fails by panicking, in what its functions share too"
 )]
 
+mod any_input;
 mod audit;
 mod audit_events;
+mod bad_input;
+mod bad_paths;
 mod bearer;
 mod bulk;
 mod callers;
+mod cli;
+mod clients;
+mod crash;
 mod escalation;
 mod gateway;
 mod identities;
@@ -20,14 +26,19 @@ mod managed;
 mod matrix;
 mod metadata;
 mod older;
+mod openapi;
 mod pat_access;
 mod pat_audit;
 mod pat_life;
 mod patch;
 mod pats;
+mod secrets;
+mod serving;
 mod support;
 mod tenants;
 mod token;
 mod token_errors;
 mod unauthorized;
+mod usage;
 mod uses;
+mod wire;

@@ -390,7 +390,8 @@ impl Server {
             "127.0.0.1:0",
             "--ready-file",
         ]);
-        command.arg(&ready).args(args).envs(env.iter().copied()).stdout(Stdio::null()).stderr(stderr);
+        command.arg(&ready).args(args).envs(env.iter().copied());
+        command.stdout(fs::File::create(dir.with_extension("out")).unwrap()).stderr(stderr);
         let mut child = command.spawn().unwrap();
         let mut waited = Duration::ZERO;
         let pause = Duration::from_millis(5);
