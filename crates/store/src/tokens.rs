@@ -56,6 +56,25 @@ impl Store {
             .await
     }
 
+    /// Those of these access tokens that were revoked, with their ends.
+    pub async fn revoked_among(&self, ids: Vec<TokenId>) -> Result<Vec<(TokenId, Timestamp)>> {
+        self.db
+            .read("revoked_among", move |tx| {
+                let ids = ids.clone();
+                Box::pin(async move {
+                    let mut revoked = Vec::new();
+                    for jti in ids {
+                        let sql = "SELECT expires FROM revoked_tokens WHERE jti = $1";
+                        if let Some(row) = tx.query_opt(sql, &[jti.into()]).await? {
+                            revoked.push((jti, convert::time(&row, 0)?));
+                        }
+                    }
+                    Ok(revoked)
+                })
+            })
+            .await
+    }
+
     /// Whether one access token was revoked, and when it would have ended.
     pub async fn revoked_token(&self, jti: TokenId) -> Result<Option<Timestamp>> {
         self.db
@@ -68,5 +87,25 @@ impl Store {
                 })
             })
             .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Fixture, operator};
+
+    #[tokio::test]
+    async fn those_that_were_revoked_are_told_from_those_that_were_not() {
+        let fixture = Fixture::new().await;
+        let token = |n: u8| TokenId::from_bytes([n; 16]);
+        let ends = |n: u8| Timestamp::from_millis(2_000_000_000_000 + i64::from(n));
+        let pat = PatId::from_bytes([9; 16]);
+        for n in [1, 2, 3] {
+            fixture.store.revoke_token(operator(), fixture.tenant, token(n), pat, ends(n)).await.unwrap();
+        }
+        let among = fixture.store.revoked_among(vec![token(3), token(4), token(1)]).await.unwrap();
+        assert_eq!(among, [(token(3), ends(3)), (token(1), ends(1))]);
+        assert_eq!(fixture.store.revoked_among(Vec::new()).await.unwrap(), []);
     }
 }
