@@ -15,6 +15,7 @@ use super::{Failed, Session, bootstrap};
 use crate::app::App;
 use crate::config::{Settings, Source};
 use crate::front::Front;
+use crate::listener::Bounds;
 use crate::{housekeeping, listener, management, process, telemetry};
 
 #[derive(Args, Default)]
@@ -58,13 +59,14 @@ pub(super) async fn run(mut session: Session, args: Serve) -> Result<(), Failed>
             let front = front.clone();
             async move { front.answer(peer, request).await }
         },
+        Bounds::new(session.settings.trusted_proxies.clone()),
         stopped.clone(),
     ));
     let management_address = management.as_ref().map(TcpListener::local_addr).transpose()?;
     let managing = management.map(|listener| {
         let app = Arc::clone(&app);
         let answer = move |_, request| management::answer(Arc::clone(&app), request);
-        tokio::spawn(listener::serve(listener, answer, finished.clone()))
+        tokio::spawn(listener::serve(listener, answer, Bounds::new(Vec::new()), finished.clone()))
     });
     let recorder = Arc::clone(&app.recorder);
     let recording = tokio::spawn(async move { recorder.run(finished).await });
