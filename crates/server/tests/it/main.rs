@@ -17,6 +17,7 @@ mod cli;
 mod clients;
 mod crash;
 mod escalation;
+mod front;
 mod gateway;
 mod identities;
 mod introspect;
