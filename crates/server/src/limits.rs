@@ -25,6 +25,18 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes of a request's head. An access token with 100 long scopes is 35 KiB.
 pub const HEAD_BYTES: u32 = 96 * 1024;
+/// Bytes of an access token that is looked at. One of 100 long scopes has some 40 KiB.
+pub const TOKEN_BYTES: usize = 64 * 1024;
+/// Bytes of a multipart form's boundary (RFC 2046 section 5.1.1).
+pub const BOUNDARY_BYTES: usize = 70;
+/// Bytes of a path prefix that a proxy tells of.
+pub const PREFIX_BYTES: usize = 256;
+/// Bytes of a host that a proxy tells of: a DNS name, a colon and a port.
+pub const HOST_BYTES: usize = 253 + 6;
+/// Bytes of the settings file.
+pub const CONFIG_FILE_BYTES: u64 = 1024 * 1024;
+/// Bytes of the master key's file that are read.
+pub const MASTER_KEY_FILE_BYTES: u64 = 1_024;
 /// Requests at once on one HTTP/2 connection.
 pub const STREAMS: u32 = 32;
 /// Requests that are being handled at once; further ones are told 503.
@@ -39,6 +51,10 @@ pub const CACHED: usize = 100_000;
 pub const CACHED_BYTES: u64 = 64 * 1024 * 1024;
 /// Client ids and addresses that a limiter keeps count of, each.
 pub const COUNTED: usize = 100_000;
+/// How often it is looked what has expired: that is recorded within a minute (contract section 11).
+pub const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(20);
+/// Expired PATs that one transaction records.
+pub const EXPIRED_AT_ONCE: u32 = 500;
 /// Rows that a list reads from the database at a time: what bounds a streamed list's memory.
 pub const ROWS: u32 = 500;
 /// Different failures that are counted apart between two writes to the audit trail; the rest is counted as one.

@@ -222,7 +222,7 @@ mod tests {
     use super::*;
 
     /// How long a test waits for something that must happen.
-    const PATIENCE: Duration = Duration::from_secs(60);
+    const PATIENCE: Duration = Duration::from_mins(1);
     const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
 
     fn bounds() -> Bounds {

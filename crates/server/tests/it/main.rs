@@ -19,6 +19,7 @@ mod crash;
 mod escalation;
 mod front;
 mod gateway;
+mod housekeeping;
 mod identities;
 mod introspect;
 mod limits;
