@@ -307,7 +307,7 @@ fn wait_until_closed(address: &str) {
 #[test]
 fn sigterm_finishes_what_is_in_flight_and_writes_what_waits() {
     let folder = Folder::bootstrapped();
-    let server = Server::start(&folder.data, &[]);
+    let mut server = Server::start(&folder.data, &[]);
     let (address, basic) = (server.address.clone(), folder.basic());
     let draft = json!({ "name": "in flight", "userAwareTokenNeverExpires": true }).to_string();
     let (half, rest) = draft.split_at(10);
@@ -349,7 +349,7 @@ fn sigterm_finishes_what_is_in_flight_and_writes_what_waits() {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
-    assert_eq!(server.stop(), Some(0));
+    assert_eq!(server.wait(), Some(0));
 
     let list = run_json(&folder.data, &["admin", "pat", "list"]);
     let by_name =
@@ -362,13 +362,13 @@ fn sigterm_finishes_what_is_in_flight_and_writes_what_waits() {
 #[test]
 fn sigint_ends_it_as_well_also_with_idle_connections() {
     let folder = Folder::new();
-    let server = Server::start(&folder.data, &[]);
+    let mut server = Server::start(&folder.data, &[]);
     let mut idle = TcpStream::connect(&server.address).unwrap();
     idle.write_all(b"GET /oauth/info HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
     idle.read_exact(&mut [0; 17]).unwrap();
     let silent = TcpStream::connect(&server.address).unwrap();
     server.signal("INT");
-    assert_eq!(server.stop(), Some(0));
+    assert_eq!(server.wait(), Some(0));
     drop((idle, silent));
 }
 
