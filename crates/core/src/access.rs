@@ -145,8 +145,8 @@ impl Holder<'_> {
     /// No escalation: refuses scopes that the credential in use lacks, apart from those that the PAT already has.
     ///
     /// A credential with [`scope::ALL`] lacks none of its owner's; [`scope::DEFAULT`] exceeds nobody; a scope whose
-    /// rights the credential holds exceeds nothing either. A scope that grants no right here may mean something to
-    /// another service, so it must be held by name.
+    /// rights the credential holds exceeds nothing either (contract section 11). A scope that grants no right here may
+    /// mean something to another service, so it must be held by name.
     pub fn refuse_excess(
         &self,
         catalogue: &Catalogue,

@@ -5,6 +5,7 @@
 //! ([`changes`]); the decision whether it may be done is handed in and taken inside that transaction, on the row
 //! as it is then. Nothing outside [`driver`] names a database engine.
 
+mod acting;
 pub mod audit;
 pub mod bootstrap;
 pub mod changes;
@@ -21,10 +22,11 @@ pub mod tokens;
 
 use std::sync::Arc;
 
+use patron_core::audit::Context;
 use patron_core::clock::{Clock, Entropy};
 use patron_core::{Error, Result};
 
-use crate::driver::{Database, Options};
+use crate::driver::{BoxFuture, Database, Options, Tx};
 use crate::migrate::Migration;
 
 const MIGRATIONS: &[Migration] = &[Migration {
@@ -70,6 +72,28 @@ impl Store {
         self.db.version()
     }
 
+    /// Makes a change: one transaction, in which the credential that asks is judged once more before anything else.
+    /// A credential that ended while the request was on its way changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] when the credential is no longer what it was; what `work` answers.
+    async fn change<T, F>(&self, name: &'static str, context: Context, work: F) -> Result<T>
+    where
+        F: for<'t> Fn(&'t mut Tx, Store, Context) -> BoxFuture<'t, Result<T>> + Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        let (store, work) = (self.clone(), Arc::new(work));
+        self.db
+            .write(name, move |tx| {
+                let (store, context, work) = (store.clone(), context.clone(), Arc::clone(&work));
+                Box::pin(async move {
+                    acting::judge(tx, &context, store.clock.now()).await?;
+                    work(tx, store, context).await
+                })
+            })
+            .await
+    }
+
     /// Finishes what is waiting and closes the database.
     pub async fn close(&self) {
         self.db.close().await;
@@ -99,6 +123,10 @@ mod tests {
         // `credential` and `credential_owner`: they find out which tenant a credential is of.
         "WHERE p.id = $1",
         "WHERE id = $1",
+        // `judge`: the credential that acts, whose tenant was compared when the request was judged.
+        "WHERE p.id = $1 AND (p.expires IS NULL OR p.expires >= $2) AND i.enabled = 1 AND i.generation = $3 \
+         AND i.levels = $4 AND p.scope = COALESCE($5, p.scope) \
+         AND NOT EXISTS (SELECT 1 FROM revoked_tokens WHERE jti = $6)",
         // `revoked_tokens` and `revoked_among`: for the memory of all tenants.
         "WHERE expires > $1",
         "WHERE jti = $1",
@@ -140,7 +168,9 @@ mod tests {
         let mut missing = OF_ALL_TENANTS.to_vec();
         let mut held = 0;
         for source in [
+            include_str!("acting.rs"),
             include_str!("audit.rs"),
+            include_str!("bootstrap.rs"),
             include_str!("identities.rs"),
             include_str!("pats.rs"),
             include_str!("tokens.rs"),

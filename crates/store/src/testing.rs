@@ -86,5 +86,10 @@ impl Fixture {
 }
 
 pub(crate) fn operator() -> Context {
-    Context { actor: Party::operator(), address: None, tracking: TrackingId::from_bytes([7; 16]) }
+    Context {
+        actor: Party::operator(),
+        acting: None,
+        address: None,
+        tracking: TrackingId::from_bytes([7; 16]),
+    }
 }

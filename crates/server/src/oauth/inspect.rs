@@ -3,7 +3,6 @@
 use axum::http::header::CACHE_CONTROL;
 use axum::http::{HeaderValue, StatusCode};
 use patron_api::Introspection;
-use patron_core::audit::{Context, Party};
 use patron_core::rights::Right;
 use patron_core::time::Timestamp;
 
@@ -58,8 +57,7 @@ pub async fn revoke(mut request: Request) -> Result<Answer, Failure> {
             let text = "The access token was made from another personal access token.";
             return Err(OAuthError::UnauthorizedClient(text.to_owned()).into());
         }
-        let actor = Party::identity(proven.owner.id, &proven.owner.name);
-        let context = Context { actor, address: Some(request.address), tracking: request.tracking };
+        let context = request.context(&proven.caller(&app.catalogue));
         let expires = Timestamp::from_millis(live.claims.exp.saturating_mul(1_000));
         app.store.revoke_token(context, pat.tenant, live.jti, live.caller.pat, expires).await?;
     }

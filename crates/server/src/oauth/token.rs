@@ -29,7 +29,7 @@ pub async fn exchange(mut request: Request) -> Result<Answer, Failure> {
     };
     let (claims, lives) = claims_of(app, &request.site, &proven, scopes.as_ref());
     app.note_use(&proven, request.address, request.tracking).await?;
-    let access_token = app.memory.keys().sign(&claims, app.clock.now()).map_err(Error::internal)?;
+    let access_token = app.memory.keys().sign(&claims, proven.at).map_err(Error::internal)?;
     let answer = TokenResponse {
         access_token,
         token_type: "bearer".to_owned(),
@@ -73,7 +73,7 @@ fn narrowed(app: &App, pat: &Pat, levels: &[String], asked: &str) -> Result<Scop
 /// What the access token says, and for how many seconds. It never outlives its PAT.
 fn claims_of(app: &App, site: &Site, proven: &Proven, scopes: Option<&ScopeList>) -> (Claims, u32) {
     let pat = &proven.present.pat;
-    let (now, identity) = (app.clock.now(), &proven.owner);
+    let (now, identity) = (proven.at, &proven.owner);
     let iat = now.seconds();
     let exp = iat + i64::from(pat.validity.seconds());
     let exp = pat.expiry.date().map_or(exp, |date| exp.min(date.seconds()));
