@@ -100,8 +100,8 @@ enum IdentityCommand {
     SetLevels {
         /// Its id
         id: String,
-        /// User level; may be repeated; none leaves what everyone has
-        #[arg(long = "level", value_name = "LEVEL")]
+        /// User level; may be repeated; USER alone is what everyone has
+        #[arg(long = "level", value_name = "LEVEL", required = true)]
         levels: Vec<String>,
     },
     /// Refuse an identity's tokens and sessions from the next request on

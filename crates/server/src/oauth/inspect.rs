@@ -15,7 +15,7 @@ use crate::respond::{self, Answer, Failure};
 pub async fn introspect(mut request: Request) -> Result<Answer, Failure> {
     let params = params_of(&mut request).await?;
     let asked = TokenReference::parse(&request.parts.headers, params)?;
-    let proven = client_of(&request, &asked.client.credentials).await?;
+    let proven = client_of(&request, &asked.client).await?;
     let app = &request.app;
     app.note_use(&proven, request.address, request.tracking).await?;
     let tenant = Some(proven.present.pat.tenant);
@@ -48,7 +48,7 @@ pub async fn introspect(mut request: Request) -> Result<Answer, Failure> {
 pub async fn revoke(mut request: Request) -> Result<Answer, Failure> {
     let params = params_of(&mut request).await?;
     let asked = TokenReference::parse(&request.parts.headers, params)?;
-    let proven = client_of(&request, &asked.client.credentials).await?;
+    let proven = client_of(&request, &asked.client).await?;
     let app = &request.app;
     app.note_use(&proven, request.address, request.tracking).await?;
     let pat = &proven.present.pat;

@@ -20,7 +20,7 @@ use crate::respond::{self, Answer, Failure};
 pub async fn exchange(mut request: Request) -> Result<Answer, Failure> {
     let params = params_of(&mut request).await?;
     let asked = TokenRequest::parse(&request.parts.headers, params)?;
-    let proven = client_of(&request, &asked.client.credentials).await?;
+    let proven = client_of(&request, &asked.client).await?;
     let app = &request.app;
     let scopes = match asked.scope.as_deref() {
         Some(scope) => {
