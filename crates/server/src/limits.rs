@@ -1,5 +1,7 @@
 //! What bounds the service's time and memory, whatever comes in. The limits of the rules, such as the bytes of a
-//! body or the characters of a name, are in [`patron_core::limits`].
+//! body or the characters of a name, are in [`patron_core::limits`]; those that the operator sets, in
+//! [`crate::config`]. What one part alone knows of, such as the longest prefix that is believed of a proxy, stands
+//! in that part.
 
 use std::time::Duration;
 

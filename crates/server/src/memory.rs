@@ -5,7 +5,7 @@
 //! from the next request on, and a database out of reach is an error, never an answer from memory.
 //!
 //! A look-up that began before a change and ends after it must not bring the old state back: every loader notes
-//! [`Memory::epoch`] before it reads, and takes its entry out again when the epoch has moved.
+//! `Memory::epoch` before it reads, and takes its entry out again when the epoch has moved.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};

@@ -157,7 +157,7 @@ enum PatCommand {
         #[arg(long)]
         managed: bool,
     },
-    /// List an identity's tokens, managed ones too
+    /// List the tokens of an identity, or of all; managed ones too
     List {
         /// The identity; all of the tenant's when it is not given
         #[arg(long, value_name = "ID")]
