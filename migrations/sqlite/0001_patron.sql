@@ -46,6 +46,12 @@ CREATE INDEX pats_listed ON pats (tenant, created, id);
 CREATE INDEX pats_listed_by_owner ON pats (tenant, owner, created, id);
 CREATE INDEX pats_to_expire ON pats (expires) WHERE expires IS NOT NULL AND expiry_recorded = 0;
 
+-- The PAT that bootstrap made, whatever it is called by now: --reset-admin replaces it.
+CREATE TABLE bootstrap_pat (
+    tenant INTEGER NOT NULL PRIMARY KEY REFERENCES tenants (key),
+    pat BLOB NOT NULL
+) STRICT;
+
 -- Kept for 90 days, so that the holder of a deleted PAT is told that it was deleted.
 CREATE TABLE deleted_pats (
     id BLOB NOT NULL PRIMARY KEY,

@@ -5,7 +5,6 @@
 
 use crate::error::{Detail, Error, Result, shorten};
 use crate::id::IdentityId;
-use crate::identity::Identity;
 use crate::rights::{Catalogue, PAT_RIGHTS, PLATFORM, Right, RightSet};
 use crate::scope::{self, ScopeList};
 
@@ -47,13 +46,7 @@ pub fn no_such_pat() -> Error {
     Error::not_found("There is no such personal access token.")
 }
 
-impl<'a> Holder<'a> {
-    /// An identity that acts with a credential of these scopes.
-    pub fn new(catalogue: &Catalogue, identity: &'a Identity, scopes: &'a ScopeList) -> Self {
-        let rights = catalogue.rights_of(&identity.levels, scopes);
-        Self { identity: identity.id, levels: &identity.levels, rights, scopes: Some(scopes) }
-    }
-
+impl Holder<'_> {
     /// Refuses a caller without `right`.
     pub fn require(&self, catalogue: &Catalogue, right: Right) -> Result<()> {
         self.require_any(catalogue, &[right])
@@ -201,8 +194,8 @@ impl<'a> Holder<'a> {
     /// No escalation: refuses scopes that the credential in use lacks, apart from those that the PAT already has.
     ///
     /// A credential with [`scope::ALL`] lacks none of its owner's; [`scope::DEFAULT`] exceeds nobody; a scope whose
-    /// rights the credential holds exceeds nothing either. A scope that grants no right here may mean something to
-    /// another service, so it must be held by name.
+    /// rights the credential holds exceeds nothing either (contract section 11). A scope that grants no right here may
+    /// mean something to another service, so it must be held by name.
     pub fn refuse_excess(
         &self,
         catalogue: &Catalogue,

@@ -18,6 +18,7 @@ const BATCH: u32 = 500;
 /// # Errors
 /// When the database is out of reach; the next round does it then.
 pub async fn once(app: &App) -> Result<()> {
+    app.memory.prune();
     while app.store.record_expired(TrackingId::random(&app.entropy), BATCH).await? == BATCH as usize {}
     app.store.purge().await
 }

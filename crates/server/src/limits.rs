@@ -33,5 +33,7 @@ pub const COUNTED: usize = 100_000;
 pub const ROWS: u32 = 500;
 /// Different failures that are counted apart between two writes to the audit trail; the rest is counted as one.
 pub const DIFFERENT_FAILURES: usize = 1_000;
+/// How long an answer waits for the uses that it shows to be written.
+pub const SETTLE_TIMEOUT: Duration = Duration::from_millis(250);
 /// Uses that may wait while the database is out of reach; further ones are dropped, which the log says.
 pub const WAITING_USES: usize = 100_000;

@@ -160,7 +160,8 @@ impl Store {
                 Box::pin(async move {
                     for (failure, times) in failures.iter() {
                         let party = Party::other("PERSONAL_ACCESS_TOKEN", failure.client_id.as_str(), "");
-                        let context = Context { actor: party.clone(), address: failure.address, tracking };
+                        let actor = party.clone();
+                        let context = Context { actor, acting: None, address: failure.address, tracking };
                         let event = Event::new(Action::PatUseFailed, party)
                             .with("reason", failure.reason)
                             .with("count", *times);

@@ -61,13 +61,11 @@ impl Store {
         tenant: TenantKey,
         draft: Draft,
     ) -> Result<Identity> {
-        let store = self.clone();
-        self.db
-            .write("create_identity", move |tx| {
-                let (store, context, draft) = (store.clone(), context.clone(), draft.clone());
-                Box::pin(async move { insert(tx, &store, &context, tenant, draft, None).await })
-            })
-            .await
+        self.change("create_identity", context, move |tx, store, context| {
+            let draft = draft.clone();
+            Box::pin(async move { insert(tx, &store, &context, tenant, draft, None).await })
+        })
+        .await
     }
 
     /// The identity of this id in the tenant.
@@ -122,17 +120,15 @@ impl Store {
         id: IdentityId,
         decide: Decision,
     ) -> Result<Identity> {
-        let store = self.clone();
-        self.db
-            .write("change_identity", move |tx| {
-                let (store, context, decide) = (store.clone(), context.clone(), Arc::clone(&decide));
-                Box::pin(async move {
-                    let old = find(tx, tenant, id).await?.ok_or_else(no_such_identity)?;
-                    let new = decide(&old)?;
-                    update(tx, &store, &context, &old, new).await
-                })
+        self.change("change_identity", context, move |tx, store, context| {
+            let decide = Arc::clone(&decide);
+            Box::pin(async move {
+                let old = find(tx, tenant, id).await?.ok_or_else(no_such_identity)?;
+                let new = decide(&old)?;
+                update(tx, &store, &context, &old, new).await
             })
-            .await
+        })
+        .await
     }
 
     /// Sets an identity's password hash, a PHC string.
@@ -146,16 +142,14 @@ impl Store {
         id: IdentityId,
         hash: String,
     ) -> Result<()> {
-        let store = self.clone();
-        self.db
-            .write("set_password_hash", move |tx| {
-                let (store, context, hash) = (store.clone(), context.clone(), hash.clone());
-                Box::pin(async move {
-                    let who = find(tx, tenant, id).await?.ok_or_else(no_such_identity)?;
-                    set_password_hash(tx, &store, &context, &who, hash).await
-                })
+        self.change("set_password_hash", context, move |tx, store, context| {
+            let hash = hash.clone();
+            Box::pin(async move {
+                let who = find(tx, tenant, id).await?.ok_or_else(no_such_identity)?;
+                set_password_hash(tx, &store, &context, &who, hash).await
             })
-            .await
+        })
+        .await
     }
 
     /// Deletes an identity and all its PATs.
@@ -164,24 +158,21 @@ impl Store {
     /// Not found when the tenant has no such identity; [`Detail::Content`] when it is the last enabled
     /// administrator.
     pub async fn delete_identity(&self, context: Context, tenant: TenantKey, id: IdentityId) -> Result<()> {
-        let store = self.clone();
-        self.db
-            .write("delete_identity", move |tx| {
-                let (store, context) = (store.clone(), context.clone());
-                Box::pin(async move {
-                    let old = find(tx, tenant, id).await?.ok_or_else(no_such_identity)?;
-                    refuse_last_admin(tx, &old).await?;
-                    for pat in pats::of_owner(tx, tenant, id).await? {
-                        pats::remove(tx, &store, &context, &pat).await?;
-                    }
-                    tx.execute("DELETE FROM identities WHERE id = $1", &[id.into()]).await?;
-                    let now = store.clock.now();
-                    let event = Event::new(Action::IdentityDeleted, Party::identity(id, &old.name));
-                    audit::record(tx, &store, &Stamp { tenant, context: &context, now }, &event).await?;
-                    changes::enter(tx, Change::Identity(id), now).await
-                })
+        self.change("delete_identity", context, move |tx, store, context| {
+            Box::pin(async move {
+                let old = find(tx, tenant, id).await?.ok_or_else(no_such_identity)?;
+                refuse_last_admin(tx, &old).await?;
+                for pat in pats::of_owner(tx, tenant, id).await? {
+                    pats::remove(tx, &store, &context, &pat).await?;
+                }
+                tx.execute("DELETE FROM identities WHERE id = $1", &[id.into()]).await?;
+                let now = store.clock.now();
+                let event = Event::new(Action::IdentityDeleted, Party::identity(id, &old.name));
+                audit::record(tx, &store, &Stamp { tenant, context: &context, now }, &event).await?;
+                changes::enter(tx, Change::Identity(id), now).await
             })
-            .await
+        })
+        .await
     }
 }
 

@@ -5,6 +5,7 @@
 //! ([`changes`]); the decision whether it may be done is handed in and taken inside that transaction, on the row
 //! as it is then. Nothing outside [`driver`] names a database engine.
 
+mod acting;
 pub mod audit;
 pub mod bootstrap;
 pub mod changes;
@@ -19,10 +20,11 @@ pub mod tokens;
 
 use std::sync::Arc;
 
+use patron_core::audit::Context;
 use patron_core::clock::{Clock, Entropy};
 use patron_core::{Error, Result};
 
-use crate::driver::{Database, Options};
+use crate::driver::{BoxFuture, Database, Options, Tx};
 use crate::migrate::Migration;
 
 const MIGRATIONS: &[Migration] = &[Migration {
@@ -66,6 +68,28 @@ impl Store {
     /// A number that changes whenever any process has committed something. Costs microseconds and no disk access.
     pub fn version(&self) -> Result<i64> {
         self.db.version()
+    }
+
+    /// Makes a change: one transaction, in which the credential that asks is judged once more before anything else.
+    /// A credential that ended while the request was on its way changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] when the credential is no longer what it was; what `work` answers.
+    async fn change<T, F>(&self, name: &'static str, context: Context, work: F) -> Result<T>
+    where
+        F: for<'t> Fn(&'t mut Tx, Store, Context) -> BoxFuture<'t, Result<T>> + Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        let (store, work) = (self.clone(), Arc::new(work));
+        self.db
+            .write(name, move |tx| {
+                let (store, context, work) = (store.clone(), context.clone(), Arc::clone(&work));
+                Box::pin(async move {
+                    acting::judge(tx, &context, store.clock.now()).await?;
+                    work(tx, store, context).await
+                })
+            })
+            .await
     }
 
     /// Finishes what is waiting and closes the database.

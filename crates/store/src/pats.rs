@@ -134,11 +134,10 @@ impl Store {
         new: NewPat,
     ) -> Result<(Pat, Secret)> {
         let secret = Secret::generate(&self.entropy);
-        let (store, hash) = (self.clone(), secret.hash());
+        let hash = secret.hash();
         let made = self
-            .db
-            .write("create_pat", move |tx| {
-                let (store, context, new) = (store.clone(), context.clone(), new.clone());
+            .change("create_pat", context, move |tx, store, context| {
+                let new = new.clone();
                 Box::pin(async move { insert(tx, &store, &context, tenant, creation, new, hash).await })
             })
             .await?;
@@ -183,18 +182,16 @@ impl Store {
         id: PatId,
         decide: Decision<Pat>,
     ) -> Result<Pat> {
-        let store = self.clone();
-        self.db
-            .write("patch_pat", move |tx| {
-                let (store, context, decide) = (store.clone(), context.clone(), Arc::clone(&decide));
-                Box::pin(async move {
-                    let old = find(tx, tenant, id).await?.ok_or_else(access::no_such_pat)?;
-                    let new = decide(&old)?;
-                    update(tx, &store, &context, &old, &new).await?;
-                    Ok(new)
-                })
+        self.change("patch_pat", context, move |tx, store, context| {
+            let decide = Arc::clone(&decide);
+            Box::pin(async move {
+                let old = find(tx, tenant, id).await?.ok_or_else(access::no_such_pat)?;
+                let new = decide(&old)?;
+                update(tx, &store, &context, &old, &new).await?;
+                Ok(new)
             })
-            .await
+        })
+        .await
     }
 
     /// Changes many PATs, all or none, and answers them in the order of their ids.
@@ -206,31 +203,28 @@ impl Store {
         &self,
         context: Context,
         tenant: TenantKey,
-        ids: Vec<PatId>,
+        mut ids: Vec<PatId>,
         decide: Decision<Option<Pat>>,
     ) -> Result<Vec<Pat>> {
-        let (store, mut ids) = (self.clone(), ids);
         ids.sort_unstable();
-        self.db
-            .write("bulk_update_pats", move |tx| {
-                let (store, context) = (store.clone(), context.clone());
-                let (ids, decide) = (ids.clone(), Arc::clone(&decide));
-                Box::pin(async move {
-                    let mut changed = Vec::with_capacity(ids.len());
-                    for id in ids {
-                        let missing = || {
-                            let text = format!("There is no personal access token '{id}'.");
-                            Error::invalid(Detail::ReferenceNotFound, text)
-                        };
-                        let old = find(tx, tenant, id).await?.ok_or_else(missing)?;
-                        let new = decide(&old)?.ok_or_else(missing)?;
-                        update(tx, &store, &context, &old, &new).await?;
-                        changed.push(new);
-                    }
-                    Ok(changed)
-                })
+        self.change("bulk_update_pats", context, move |tx, store, context| {
+            let (ids, decide) = (ids.clone(), Arc::clone(&decide));
+            Box::pin(async move {
+                let mut changed = Vec::with_capacity(ids.len());
+                for id in ids {
+                    let missing = || {
+                        let text = format!("There is no personal access token '{id}'.");
+                        Error::invalid(Detail::ReferenceNotFound, text)
+                    };
+                    let old = find(tx, tenant, id).await?.ok_or_else(missing)?;
+                    let new = decide(&old)?.ok_or_else(missing)?;
+                    update(tx, &store, &context, &old, &new).await?;
+                    changed.push(new);
+                }
+                Ok(changed)
             })
-            .await
+        })
+        .await
     }
 
     /// Deletes a PAT that `decide` lets go.
@@ -244,17 +238,15 @@ impl Store {
         id: PatId,
         decide: Decision<()>,
     ) -> Result<()> {
-        let store = self.clone();
-        self.db
-            .write("delete_pat", move |tx| {
-                let (store, context, decide) = (store.clone(), context.clone(), Arc::clone(&decide));
-                Box::pin(async move {
-                    let old = find(tx, tenant, id).await?.ok_or_else(access::no_such_pat)?;
-                    decide(&old)?;
-                    remove(tx, &store, &context, &old).await
-                })
+        self.change("delete_pat", context, move |tx, store, context| {
+            let decide = Arc::clone(&decide);
+            Box::pin(async move {
+                let old = find(tx, tenant, id).await?.ok_or_else(access::no_such_pat)?;
+                decide(&old)?;
+                remove(tx, &store, &context, &old).await
             })
-            .await
+        })
+        .await
     }
 
     /// Up to `limit` PATs of a selection, oldest first, after the one that `after` names. The filter's outermost
@@ -374,20 +366,8 @@ impl Store {
                     );
                     let due = tx.query(due, &[now.into(), limit.into()]).await?;
                     let due = due.iter().map(pat).collect::<Result<Vec<_>>>()?;
-                    let context = Context { actor: Party::patron(), address: None, tracking };
                     for pat in &due {
-                        tx.execute("UPDATE pats SET expiry_recorded = 1 WHERE id = $1", &[pat.id.into()])
-                            .await?;
-                        let event = Event::new(Action::PatExpired, Party::pat(pat.id, &pat.name))
-                            .with("expirationDate", date(pat.expiry))
-                            .with("ownerId", pat.owner.to_string());
-                        audit::record(
-                            tx,
-                            &store,
-                            &Stamp { tenant: pat.tenant, context: &context, now },
-                            &event,
-                        )
-                        .await?;
+                        record_expiry(tx, &store, pat, tracking).await?;
                     }
                     Ok(due.len())
                 })
@@ -417,7 +397,8 @@ fn date(expiry: Expiry) -> Json {
     expiry.date().map_or(Json::Null, |at| at.to_string().into())
 }
 
-async fn find(tx: &mut Tx, tenant: TenantKey, id: PatId) -> Result<Option<Pat>> {
+/// The PAT of this id, in the transaction at hand.
+pub(crate) async fn find(tx: &mut Tx, tenant: TenantKey, id: PatId) -> Result<Option<Pat>> {
     let sql = select_pat!("WHERE p.id = $1 AND p.tenant = $2");
     tx.query_opt(sql, &[id.into(), tenant.into()]).await?.map(|row| pat(&row)).transpose()
 }
@@ -495,11 +476,29 @@ pub(crate) async fn insert(
     Ok(pat)
 }
 
+/// Audits that a PAT's expiration date has come, once.
+async fn record_expiry(tx: &mut Tx, store: &Store, pat: &Pat, tracking: TrackingId) -> Result<()> {
+    let now = store.clock.now();
+    let sql = "UPDATE pats SET expiry_recorded = 1 WHERE id = $1 AND tenant = $2 AND expires <= $3 \
+               AND expiry_recorded = 0";
+    if tx.execute(sql, &[pat.id.into(), pat.tenant.into(), now.into()]).await? == 0 {
+        return Ok(());
+    }
+    let context = Context { actor: Party::patron(), acting: None, address: None, tracking };
+    let event = Event::new(Action::PatExpired, Party::pat(pat.id, &pat.name))
+        .with("expirationDate", date(pat.expiry))
+        .with("ownerId", pat.owner.to_string());
+    audit::record(tx, store, &Stamp { tenant: pat.tenant, context: &context, now }, &event).await
+}
+
 async fn update(tx: &mut Tx, store: &Store, context: &Context, old: &Pat, new: &Pat) -> Result<()> {
     if old == new {
         return Ok(());
     }
     let now = store.clock.now();
+    if old.expiry != new.expiry {
+        record_expiry(tx, store, old, context.tracking).await?;
+    }
     if old.name != new.name {
         let sql = "SELECT 1 FROM pats WHERE tenant = $1 AND owner = $2 AND managed = $3 AND name = $4";
         let values = [old.tenant.into(), old.owner.into(), old.managed.into(), new.name.as_str().into()];
@@ -542,6 +541,7 @@ async fn update(tx: &mut Tx, store: &Store, context: &Context, old: &Pat, new: &
 /// Deletes a PAT in the transaction at hand, leaving its id and secret hash behind for 90 days.
 pub(crate) async fn remove(tx: &mut Tx, store: &Store, context: &Context, pat: &Pat) -> Result<()> {
     let now = store.clock.now();
+    record_expiry(tx, store, pat, context.tracking).await?;
     let sql = "INSERT INTO deleted_pats (id, tenant, secret_hash, deleted) \
                SELECT id, tenant, secret_hash, $1 FROM pats WHERE id = $2";
     tx.execute(sql, &[now.into(), pat.id.into()]).await?;

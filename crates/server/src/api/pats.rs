@@ -77,7 +77,11 @@ pub fn written_with_secret(
 /// `POST /`: makes a PAT for the caller, or a managed one for another identity.
 pub async fn create(mut request: Request, caller: Caller) -> Result<Answer, Failure> {
     caller.holder().create_something(&request.app.catalogue)?;
-    let asked: wire::CreatePersonalAccessTokenRequest = body::typed(&mut request).await?;
+    let ignored: &[&str] = match request.facts.rules {
+        Rules::Current => &[],
+        Rules::Older => &["userAwareTokenNeverExpires"],
+    };
+    let asked: wire::CreatePersonalAccessTokenRequest = body::typed(&mut request, ignored).await?;
     let app = &request.app;
     let managed = asked.managed.unwrap_or(false);
     let owner = pat::owner_of(caller.identity.id, managed, asked.owner_id.as_deref())?;

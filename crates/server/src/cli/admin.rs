@@ -253,6 +253,14 @@ impl Operator<'_> {
         match command {
             TenantCommand::Create { name } => {
                 let name = TenantName::parse(&name).map_err(explain)?;
+                let settings = &self.session.settings;
+                let host = settings.tenant_domain.as_ref().map(|domain| format!("{name}.{domain}"));
+                if host.is_some() && host.as_deref() == settings.public_url.host_str() {
+                    return Err(format!(
+                        "{name}'s host would be that of public_url, which is the default tenant's"
+                    )
+                    .into());
+                }
                 let made = self.store.create_tenant(operator(), name).await.map_err(explain)?;
                 self.tell(&shown(&made), &columns)
             }

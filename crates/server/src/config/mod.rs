@@ -205,11 +205,14 @@ impl Settings {
 
     /// A tenant's public URL without a slash at its end: `public_url` with `<tenant>.<tenant_domain>` as its host; the
     /// default tenant's is `public_url` itself (contract section 2).
+    ///
+    /// # Panics
+    /// Never for a name and a domain that were checked: together they are a host name.
     pub fn tenant_url(&self, tenant: &str) -> String {
         let mut url = self.public_url.clone();
         if let Some(domain) = self.tenant_domain.as_deref().filter(|_| tenant != TenantName::DEFAULT) {
-            // Both parts were checked to be host names, so this cannot be refused.
-            let _ = url.set_host(Some(&format!("{tenant}.{domain}")));
+            url.set_host(Some(&format!("{tenant}.{domain}")))
+                .expect("a tenant's name and the tenant domain were checked to be a host name together");
         }
         url.as_str().trim_end_matches('/').to_owned()
     }

@@ -32,12 +32,15 @@ pub async fn forward_auth(request: Request) -> Result<Answer, Failure> {
     };
     let at = Presented { tenant: asked_tenant, ..request.presented() };
     // A gateway turns 429 into 500, so whoever guesses too often is told 401 here, without being heard any more.
-    let caller = match app.caller(&request.parts.headers, at, request.tracking).await {
+    let (caller, proven) = match app.caller(&request.parts.headers, at).await {
         Err(Error::RateLimited { .. }) => {
             return Err(Error::unauthenticated("Too many wrong credentials").into());
         }
         other => other?,
     };
+    if let Some(proven) = proven {
+        app.note_use(&proven, request.address, request.tracking).await?;
+    }
     if let Some(wanted) = query.one("scope")?.filter(|scope| !scope.is_empty()) {
         caller.holder().require_scope(&app.catalogue, wanted)?;
     }

@@ -3,8 +3,6 @@
 use axum::http::header::CACHE_CONTROL;
 use axum::http::{HeaderValue, StatusCode};
 use patron_api::Introspection;
-use patron_core::access::Holder;
-use patron_core::audit::{Context, Party};
 use patron_core::time::Timestamp;
 
 use super::{OAuthError, TokenReference, client_of, params_of};
@@ -53,12 +51,12 @@ pub async fn revoke(mut request: Request) -> Result<Answer, Failure> {
     app.note_use(&proven, request.address, request.tracking).await?;
     let pat = &proven.present.pat;
     if let Ok(live) = app.judge_token(asked.token.expose(), Some(pat.tenant)).await? {
-        let holder = Holder::new(&app.catalogue, &proven.owner, &pat.scope);
-        holder
-            .revoke(live.caller.pat == pat.id)
+        let caller = proven.caller(&app.catalogue);
+        caller
+            .holder()
+            .revoke(live.caller.pat == caller.pat)
             .map_err(|refusal| OAuthError::UnauthorizedClient(refusal.to_string()))?;
-        let actor = Party::identity(proven.owner.id, &proven.owner.name);
-        let context = Context { actor, address: Some(request.address), tracking: request.tracking };
+        let context = request.context(&caller);
         let expires = Timestamp::from_millis(live.claims.exp.saturating_mul(1_000));
         app.store.revoke_token(context, pat.tenant, live.jti, live.caller.pat, expires).await?;
     }

@@ -4,7 +4,6 @@ use axum::http::header::CACHE_CONTROL;
 use axum::http::{HeaderValue, StatusCode};
 use patron_api::TokenResponse;
 use patron_core::Error;
-use patron_core::access::Holder;
 use patron_core::id::TokenId;
 use patron_core::scope::ScopeList;
 
@@ -24,15 +23,14 @@ pub async fn exchange(mut request: Request) -> Result<Answer, Failure> {
     let app = &request.app;
     let scopes = match asked.scope.as_deref() {
         Some(scope) => {
-            let holder = Holder::new(&app.catalogue, &proven.owner, &proven.present.pat.scope);
-            let narrowed = holder.narrowed(&app.catalogue, scope);
+            let narrowed = proven.caller(&app.catalogue).holder().narrowed(&app.catalogue, scope);
             Some(narrowed.map_err(|refusal| OAuthError::InvalidScope(refusal.to_string()))?)
         }
         None => None,
     };
     let (claims, lives) = claims_of(app, &request.site, &proven, scopes.as_ref());
     app.note_use(&proven, request.address, request.tracking).await?;
-    let access_token = app.memory.keys().sign(&claims, app.clock.now()).map_err(Error::internal)?;
+    let access_token = app.memory.keys().sign(&claims, proven.at).map_err(Error::internal)?;
     let answer = TokenResponse {
         access_token,
         token_type: "bearer".to_owned(),
@@ -56,7 +54,7 @@ pub async fn exchange(mut request: Request) -> Result<Answer, Failure> {
 /// What the access token says, and for how many seconds. It never outlives its PAT.
 fn claims_of(app: &App, site: &Site, proven: &Proven, scopes: Option<&ScopeList>) -> (Claims, u32) {
     let pat = &proven.present.pat;
-    let (now, identity) = (app.clock.now(), &proven.owner);
+    let (now, identity) = (proven.at, &proven.owner);
     let iat = now.seconds();
     let exp = pat.access_token_ends(now);
     // A PAT in its last second counts as expired, so at least one second is left.
