@@ -19,15 +19,12 @@ use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
 
+use crate::limits::{HOST_BYTES, PREFIX_BYTES};
+
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
-
-/// Longest path prefix that is believed, bytes.
-const PREFIX_BYTES: usize = 256;
-/// Longest host that is believed, bytes: a DNS name, a colon and a port.
-const HOST_BYTES: usize = 253 + 6;
 
 /// What is known of a request's origin.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::body::Body;
 use axum::http::header::{CONTENT_SECURITY_POLICY, HOST, X_CONTENT_TYPE_OPTIONS};
@@ -11,17 +11,19 @@ use axum::http::{HeaderMap, HeaderValue, Method, Uri};
 use axum::routing::{MethodRouter, any};
 use axum::{Extension, Router};
 use futures_util::FutureExt as _;
+use patron_core::error::Detail;
 use patron_core::id::TrackingId;
 use patron_core::name::TenantName;
 use patron_core::{Error, Result};
 use sync_wrapper::SyncWrapper;
+use tokio::sync::Semaphore;
 use tower::ServiceExt as _;
 use tracing::Instrument as _;
 
 use crate::app::{App, Request};
 use crate::auth::Caller;
 use crate::forwarded::{self, Forwarded};
-use crate::limits::HANDLER_TIMEOUT;
+use crate::limits::{HANDLER_TIMEOUT, REQUESTS};
 use crate::memory::Site;
 use crate::paths::{self, PathFacts};
 use crate::respond::{self, Answer, Failure, TRACKING_HEADER};
@@ -34,13 +36,19 @@ struct Arrival {
     address: IpAddr,
     tracking: TrackingId,
     facts: PathFacts,
+    endpoint: Endpoint,
 }
+
+/// The name of the route that a request came to, which outlives its handler: one that panics is counted, too.
+type Endpoint = Arc<OnceLock<&'static str>>;
 
 /// The service as a function from requests to answers.
 #[derive(Clone)]
 pub struct Front {
     app: Arc<App>,
     router: Router,
+    /// Places for requests that are being handled.
+    places: Arc<Semaphore>,
 }
 
 impl Front {
@@ -55,22 +63,23 @@ impl Front {
         for (path, routes) in by_path {
             router = router.route(&path, methods(routes, &app));
         }
-        Self { app, router }
+        Self { app, router, places: Arc::new(Semaphore::new(REQUESTS)) }
     }
 
     /// Answers a request that came over a connection from `peer`.
     pub async fn answer(&self, peer: IpAddr, request: axum::http::Request<Body>) -> Answer {
+        let timer = self.app.metrics.request();
         let tracking = TrackingId::random(&self.app.entropy);
-        let span = tracing::error_span!("request", %tracking);
         let forwarded = forwarded::resolve(peer, request.headers(), &self.app.settings.trusted_proxies);
         let path = self.path_of(request.uri(), forwarded.prefix.as_deref());
         let facts = PathFacts::of(&path);
-        let handled = AssertUnwindSafe(self.handle(forwarded, request, tracking, path, facts)).catch_unwind();
-        let result = match tokio::time::timeout(HANDLER_TIMEOUT, handled.instrument(span)).await {
-            Ok(Ok(Ok(answer))) => Ok(answer),
-            Ok(Ok(Err(error))) => Err(error),
-            Ok(Err(_)) => Err(Error::internal("a handler panicked")),
-            Err(_) => Err(Error::unavailable("a handler took too long")),
+        let endpoint = Endpoint::default();
+        let result = match self.places.try_acquire() {
+            Ok(_place) => {
+                let handled = self.handle(forwarded, request, tracking, path, facts, Arc::clone(&endpoint));
+                bounded(handled, tracking).await
+            }
+            Err(_) => Err(Error::unavailable("too many requests are being handled")),
         };
         let mut answer =
             result.unwrap_or_else(|error| respond::failure(&Failure::Rule(error), facts.shape, tracking));
@@ -78,6 +87,7 @@ impl Front {
             answer = respond::failure(&failure, facts.shape, tracking);
         }
         finish(&mut answer, tracking, facts);
+        timer.done(endpoint.get().copied(), answer.status());
         answer
     }
 
@@ -103,7 +113,12 @@ impl Front {
         tracking: TrackingId,
         path: String,
         facts: PathFacts,
+        endpoint: Endpoint,
     ) -> Result<Answer> {
+        // Two readers of one request could take it for another tenant's each (RFC 9112 section 3.2).
+        if request.headers().get_all(HOST).iter().nth(1).is_some() {
+            return Err(Error::invalid(Detail::Syntax, "There is more than one Host header."));
+        }
         let Forwarded { client: address, host, .. } = forwarded;
         let host = host.or_else(|| host_of(request.uri(), request.headers()));
         let site = self.site(host, facts).await?;
@@ -113,7 +128,7 @@ impl Front {
         };
         *request.uri_mut() =
             path_and_query.parse().map_err(|_| Error::not_found("There is nothing at this path."))?;
-        request.extensions_mut().insert(Arrival { site, address, tracking, facts });
+        request.extensions_mut().insert(Arrival { site, address, tracking, facts, endpoint });
         match self.router.clone().oneshot(request).await {
             Ok(answer) => Ok(answer),
             Err(never) => match never {},
@@ -132,6 +147,17 @@ impl Front {
         // Made a moment ago by another process, perhaps.
         self.app.memory.refresh().await?;
         self.app.memory.site(&name).ok_or_else(|| Error::not_found("There is no such tenant."))
+    }
+}
+
+/// The outcome of a handler, which takes at most [`HANDLER_TIMEOUT`] and may panic.
+async fn bounded(handled: impl Future<Output = Result<Answer>>, tracking: TrackingId) -> Result<Answer> {
+    let span = tracing::error_span!("request", %tracking);
+    let handled = AssertUnwindSafe(handled).catch_unwind().instrument(span);
+    match tokio::time::timeout(HANDLER_TIMEOUT, handled).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(_)) => Err(Error::internal("a handler panicked")),
+        Err(_) => Err(Error::unavailable("a handler took too long")),
     }
 }
 
@@ -177,17 +203,8 @@ fn methods(routes: Vec<Route>, app: &Arc<App>) -> MethodRouter {
         else {
             return refuse(Error::MethodNotAllowed { allow: allow.to_string() });
         };
-        let timer = app.metrics.request(route.name);
-        let answer = match dispatch(Arc::clone(&app), route, arrival, request).await {
-            Ok(answer) => answer,
-            Err(failure) => refuse(failure),
-        };
-        let status = match answer.extensions().get::<Refused>() {
-            Some(Refused(failure)) => respond::status_of(failure),
-            None => answer.status(),
-        };
-        timer.done(status);
-        answer
+        let _ = arrival.endpoint.set(route.name);
+        dispatch(Arc::clone(&app), route, arrival, request).await.unwrap_or_else(refuse)
     })
 }
 
@@ -197,7 +214,7 @@ async fn dispatch(
     arrival: Arrival,
     request: axum::http::Request<Body>,
 ) -> Result<Answer, Failure> {
-    let Arrival { site, address, tracking, facts } = arrival;
+    let Arrival { site, address, tracking, facts, .. } = arrival;
     let (parts, body) = request.into_parts();
     let request = Request { app, site, address, tracking, facts, parts, body: SyncWrapper::new(body) };
     match route.handler {

@@ -1,36 +1,45 @@
 //! What is done now and then: expired PATs are told to the audit trail, and what nobody needs is dropped.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use patron_core::Result;
 use patron_core::id::TrackingId;
+use tokio::sync::watch;
 
 use crate::app::App;
-
-/// How often: an expiry is recorded within a minute (contract section 11).
-const INTERVAL: Duration = Duration::from_secs(20);
-/// PATs of one transaction.
-const BATCH: u32 = 500;
+use crate::limits::{EXPIRED_AT_ONCE, HOUSEKEEPING_INTERVAL};
 
 /// Does it once.
 ///
 /// # Errors
 /// When the database is out of reach; the next round does it then.
 pub async fn once(app: &App) -> Result<()> {
+    round(app, || false).await
+}
+
+/// Does it once, or as much of it as is done when `stopping` says that there is no more time.
+async fn round(app: &App, stopping: impl Fn() -> bool) -> Result<()> {
     app.memory.prune();
-    while app.store.record_expired(TrackingId::random(&app.entropy), BATCH).await? == BATCH as usize {}
-    app.store.purge().await
+    loop {
+        if stopping() {
+            return Ok(());
+        }
+        let recorded = app.store.record_expired(TrackingId::random(&app.entropy), EXPIRED_AT_ONCE).await?;
+        if recorded < EXPIRED_AT_ONCE as usize {
+            break;
+        }
+    }
+    if stopping() { Ok(()) } else { app.store.purge().await }
 }
 
 /// Does it again and again until `stop` says so.
-pub async fn run(app: Arc<App>, mut stop: tokio::sync::watch::Receiver<bool>) {
+pub async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
     loop {
-        if let Err(error) = once(&app).await {
+        if let Err(error) = round(&app, || *stop.borrow()).await {
             tracing::error!(cause = error.cause(), "housekeeping failed; it is tried again");
         }
         tokio::select! {
-            () = tokio::time::sleep(INTERVAL) => {}
+            () = tokio::time::sleep(HOUSEKEEPING_INTERVAL) => {}
             _ = stop.wait_for(|stop| *stop) => return,
         }
     }

@@ -13,6 +13,7 @@ pub mod docs;
 pub mod forwarded;
 pub mod front;
 pub mod housekeeping;
+mod idle;
 pub mod keys;
 pub mod limiter;
 pub mod limits;

@@ -5,7 +5,8 @@
 
 use std::time::Duration;
 
-/// How long a client may take for its request line and headers, and a connection may be idle.
+/// How long a client may take for its request line and headers, and a connection that no request is being handled on
+/// may be without a byte in either direction.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a body may take to arrive.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -15,20 +16,47 @@ pub const DISCARDED_BYTES: usize = 16 * 1024 * 1024;
 pub const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a handler may take, the streaming of its answer aside.
 pub const HANDLER_TIMEOUT: Duration = Duration::from_mins(1);
+/// How long a connection may be without a byte in either direction while a request is being handled on it: longer than
+/// a handler may take.
+pub const HANDLING_TIMEOUT: Duration = HANDLER_TIMEOUT.saturating_add(HEADER_TIMEOUT);
+/// How long a peer that was idle has for the end of its connection, once it was told of it.
+pub const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long to wait when no connection can be accepted, for want of file descriptors for instance.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long requests in flight may take when the service stops (contract section 1).
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes of a request's head. An access token with 100 long scopes is 35 KiB.
 pub const HEAD_BYTES: u32 = 96 * 1024;
+/// Bytes of an access token that is looked at. One of 100 long scopes has some 40 KiB.
+pub const TOKEN_BYTES: usize = 64 * 1024;
+/// Bytes of a multipart form's boundary (RFC 2046 section 5.1.1).
+pub const BOUNDARY_BYTES: usize = 70;
+/// Bytes of a path prefix that a proxy tells of.
+pub const PREFIX_BYTES: usize = 256;
+/// Bytes of a host that a proxy tells of: a DNS name, a colon and a port.
+pub const HOST_BYTES: usize = 253 + 6;
+/// Bytes of the settings file.
+pub const CONFIG_FILE_BYTES: u64 = 1024 * 1024;
+/// Bytes of the master key's file that are read.
+pub const MASTER_KEY_FILE_BYTES: u64 = 1_024;
 /// Requests at once on one HTTP/2 connection.
-pub const STREAMS: u32 = 128;
+pub const STREAMS: u32 = 32;
+/// Requests that are being handled at once; further ones are told 503.
+pub const REQUESTS: usize = 4_096;
 /// Open connections of a listener.
-pub const CONNECTIONS: usize = 10_000;
+pub const CONNECTIONS: u32 = 10_000;
+/// Open connections of one address (an IPv6 address stands for its /64) that is no trusted proxy's.
+pub const CONNECTIONS_PER_ADDRESS: u32 = 1_000;
 /// PATs, identities and verified access tokens that are expected in memory, each.
 pub const CACHED: usize = 100_000;
 /// Bytes that PATs, identities and verified access tokens may take in memory, each.
 pub const CACHED_BYTES: u64 = 64 * 1024 * 1024;
 /// Client ids and addresses that a limiter keeps count of, each.
 pub const COUNTED: usize = 100_000;
+/// How often it is looked what has expired: that is recorded within a minute (contract section 11).
+pub const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(20);
+/// Expired PATs that one transaction records.
+pub const EXPIRED_AT_ONCE: u32 = 500;
 /// Rows that a list reads from the database at a time: what bounds a streamed list's memory.
 pub const ROWS: u32 = 500;
 /// Different failures that are counted apart between two writes to the audit trail; the rest is counted as one.

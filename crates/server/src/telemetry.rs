@@ -30,7 +30,11 @@ pub struct Metrics {
     durations: HistogramVec,
     auth_failures: IntCounterVec,
     rate_limited: IntCounter,
+    client_limited: IntCounter,
 }
+
+/// What requests are counted under that came to no endpoint.
+const UNMATCHED: &str = "unmatched";
 
 /// Upper bounds of the duration histogram, seconds: an exchange is tens of microseconds, a password hash tens of
 /// milliseconds.
@@ -51,21 +55,24 @@ impl Metrics {
         let durations = HistogramVec::new(durations.buckets(BOUNDS.to_vec()), &["endpoint"]).expect(constant);
         let auth_failures = Opts::new("patron_auth_failures_total", "Refused credentials by reason.");
         let auth_failures = IntCounterVec::new(auth_failures, &["reason"]).expect(constant);
-        let rate_limited =
-            IntCounter::new("patron_rate_limited_total", "Requests over their rate limit.").expect(constant);
+        let rate_limited = "Requests over a rate limit: a client's, or that of wrong guesses.";
+        let rate_limited = IntCounter::new("patron_rate_limited_total", rate_limited).expect(constant);
+        let client_limited = "Of those over a rate limit, the ones over their client's.";
+        let client_limited = IntCounter::new("patron_client_limited_total", client_limited).expect(constant);
         let registry = Registry::new();
         registry.register(Box::new(requests.clone())).expect(constant);
         registry.register(Box::new(durations.clone())).expect(constant);
         registry.register(Box::new(auth_failures.clone())).expect(constant);
         registry.register(Box::new(rate_limited.clone())).expect(constant);
-        Self { registry, requests, durations, auth_failures, rate_limited }
+        registry.register(Box::new(client_limited.clone())).expect(constant);
+        Self { registry, requests, durations, auth_failures, rate_limited, client_limited }
     }
 
-    /// A request to an endpoint begins.
-    pub fn request(&self, endpoint: &'static str) -> RequestTimer<'_> {
+    /// A request arrives.
+    pub fn request(&self) -> RequestTimer<'_> {
         #[expect(clippy::disallowed_methods, reason = "a duration for people, that no rule depends on")]
         let started = Instant::now();
-        RequestTimer { metrics: self, endpoint, started }
+        RequestTimer { metrics: self, started }
     }
 
     /// A credential was refused.
@@ -73,8 +80,13 @@ impl Metrics {
         self.auth_failures.with_label_values(&[reason]).inc();
     }
 
-    /// A request was over its rate limit.
+    /// A request was over the rate limit of its client.
     pub fn rate_limited(&self) {
+        self.client_limited.inc();
+    }
+
+    /// A guesser was not heard, and told so otherwise than by the status 429, which is counted by itself.
+    pub fn guess_limited(&self) {
         self.rate_limited.inc();
     }
 
@@ -97,15 +109,18 @@ impl Default for Metrics {
 /// A request that is being timed.
 pub struct RequestTimer<'a> {
     metrics: &'a Metrics,
-    endpoint: &'static str,
     started: Instant,
 }
 
 impl RequestTimer<'_> {
-    /// The answer begins.
-    pub fn done(self, status: StatusCode) {
-        let Self { metrics, endpoint, started } = self;
+    /// The answer begins. `endpoint` is its route's name, if it came to one.
+    pub fn done(self, endpoint: Option<&'static str>, status: StatusCode) {
+        let Self { metrics, started } = self;
+        let endpoint = endpoint.unwrap_or(UNMATCHED);
         metrics.durations.with_label_values(&[endpoint]).observe(started.elapsed().as_secs_f64());
         metrics.requests.with_label_values(&[endpoint, status.as_str()]).inc();
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            metrics.rate_limited.inc();
+        }
     }
 }

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{self, Flags, Loaded, Settings};
+use crate::process;
 
 /// A personal access token authority: service and command line.
 #[derive(Parser)]
@@ -62,12 +63,16 @@ pub(crate) struct Session {
     settings: Arc<Settings>,
     loaded: Loaded,
     json: bool,
+    /// Whether the process's memory is kept from others.
+    guarded: Result<(), rustix::io::Errno>,
 }
 
 /// Runs the command that the process was started with.
 pub fn run() -> ExitCode {
     // An error of usage prints itself and ends the process with 2; help and version with 0.
     let cli = Cli::parse();
+    // Before the settings, among which the master key may be.
+    let guarded = process::guard_secrets();
     let env = |name: &str| -> Option<OsString> { std::env::var_os(name) };
     let loaded = match config::load(&cli.flags, &env) {
         Ok(loaded) => loaded,
@@ -76,7 +81,7 @@ pub fn run() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let session = Session { settings: Arc::new(loaded.settings.clone()), loaded, json: cli.json };
+    let session = Session { settings: Arc::new(loaded.settings.clone()), loaded, json: cli.json, guarded };
     let command = cli.command.unwrap_or_else(|| Command::Serve(serve::Serve::default()));
     match session.run(command) {
         Ok(()) => ExitCode::SUCCESS,

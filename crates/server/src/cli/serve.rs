@@ -3,19 +3,23 @@
 use std::fs::{File, OpenOptions};
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
+use futures_util::FutureExt as _;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::{JoinError, JoinSet};
 
 use super::{Failed, Session, bootstrap};
 use crate::app::App;
 use crate::config::{Settings, Source};
 use crate::front::Front;
-use crate::{housekeeping, listener, management, process, telemetry};
+use crate::listener::Bounds;
+use crate::{housekeeping, listener, management, telemetry};
 
 #[derive(Args, Default)]
 pub(super) struct Serve {
@@ -26,9 +30,10 @@ pub(super) struct Serve {
 
 pub(super) async fn run(mut session: Session, args: Serve) -> Result<(), Failed> {
     telemetry::start_log(&session.settings)?;
-    process::guard_secrets();
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+    if let Err(error) = session.guarded {
+        tracing::warn!(%error, "core dumps could not be switched off");
+    }
+    let mut signals = Signals::new()?;
 
     session.data_dir()?;
     let _lock = lock(session.settings.sqlite_path())?;
@@ -51,51 +56,119 @@ pub(super) async fn run(mut session: Session, args: Serve) -> Result<(), Failed>
 
     let (stop, stopped) = watch::channel(false);
     let (finish, finished) = watch::channel(false);
+    // What ends when no more requests are taken, and what serves until the last of them is done.
+    let (mut first, mut last) = (Tasks::default(), Tasks::default());
     let front = Front::new(Arc::clone(&app));
-    let serving = tokio::spawn(listener::serve(
-        listener,
-        move |peer, request| {
-            let front = front.clone();
-            async move { front.answer(peer, request).await }
-        },
-        stopped.clone(),
-    ));
+    let answer = move |peer, request| {
+        let front = front.clone();
+        async move { front.answer(peer, request).await }
+    };
+    let bounds = Bounds::new(session.settings.trusted_proxies.clone());
+    first.spawn("listener", listener::serve(listener, answer, bounds, stopped.clone()));
+    first.spawn("housekeeping", housekeeping::run(Arc::clone(&app), stopped));
     let management_address = management.as_ref().map(TcpListener::local_addr).transpose()?;
-    let managing = management.map(|listener| {
+    if let Some(listener) = management {
         let app = Arc::clone(&app);
         let answer = move |_, request| management::answer(Arc::clone(&app), request);
-        tokio::spawn(listener::serve(listener, answer, finished.clone()))
-    });
+        let bounds = Bounds::new(Vec::new());
+        last.spawn("management listener", listener::serve(listener, answer, bounds, finished.clone()));
+    }
     let recorder = Arc::clone(&app.recorder);
-    let recording = tokio::spawn(async move { recorder.run(finished).await });
-    let keeping = tokio::spawn(housekeeping::run(Arc::clone(&app), stopped));
+    last.spawn("recorder", async move { recorder.run(finished).await });
 
     tracing::info!(addr = %address, management = ?management_address, "listening");
     if let Some(path) = &args.ready_file {
         announce(path, address, management_address)?;
     }
 
-    tokio::select! {
-        _ = terminate.recv() => tracing::info!("stopping: SIGTERM"),
-        _ = interrupt.recv() => tracing::info!("stopping: SIGINT"),
-    }
+    let told = tokio::select! {
+        signal = signals.next() => {
+            tracing::info!("stopping: {signal}");
+            Ok(())
+        }
+        missing = first.lost() => Err(missing),
+        missing = last.lost() => Err(missing),
+    };
     // First no new requests and the end of those in flight, then what they left to be written, then the database.
-    stop.send_replace(true);
-    serving.await?;
-    keeping.await?;
-    finish.send_replace(true);
-    recording.await?;
-    if let Some(managing) = managing {
-        managing.await?;
-    }
-    store.close().await;
+    let stopping = async {
+        stop.send_replace(true);
+        let first = first.end().await;
+        finish.send_replace(true);
+        let last = last.end().await;
+        store.close().await;
+        first.and(last)
+    };
+    let stopped = tokio::select! {
+        stopped = stopping => stopped,
+        signal = signals.next() => Err(format!("{signal} once more: stopped without waiting").into()),
+    };
+    told.and(stopped)?;
     tracing::info!("stopped");
     Ok(())
 }
 
-/// Keeps other servers off the same file: they would each count rate limits and uses for themselves.
+/// The signals that stop the service.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// The name of the next one.
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+/// Tasks that run for as long as the service does. One that panics has its name told.
+#[derive(Default)]
+struct Tasks(JoinSet<Result<(), &'static str>>);
+
+impl Tasks {
+    fn spawn(&mut self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
+        self.0.spawn(async move { AssertUnwindSafe(work).catch_unwind().await.map_err(|_| name) });
+    }
+
+    /// Waits for one that ends although nobody has told it to. The service must not go on without it.
+    async fn lost(&mut self) -> Failed {
+        match self.0.join_next().await {
+            Some(ended) => failure(ended).unwrap_or_else(|| "a part of the service ended by itself".into()),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Waits for all of them.
+    async fn end(&mut self) -> Result<(), Failed> {
+        let mut outcome = Ok(());
+        while let Some(ended) = self.0.join_next().await {
+            outcome = outcome.and(failure(ended).map_or(Ok(()), Err));
+        }
+        outcome
+    }
+}
+
+/// Why a task ended, if not as it should. The panic itself is told on stderr, where it happened.
+fn failure(ended: Result<Result<(), &'static str>, JoinError>) -> Option<Failed> {
+    let failed = match ended {
+        Ok(Ok(())) => return None,
+        Ok(Err(name)) => format!("the {name} panicked"),
+        Err(error) => error.to_string(),
+    };
+    tracing::error!("{failed}; the service stops");
+    Some(failed.into())
+}
+
+/// Keeps other servers off the same file, by whatever name it is called: they would each count rate limits and uses
+/// for themselves.
 fn lock(database: &Path) -> Result<File, Failed> {
-    let mut path = database.as_os_str().to_owned();
+    let mut path = canonical(database).into_os_string();
     path.push(".lock");
     let path = PathBuf::from(path);
     let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
@@ -110,6 +183,17 @@ fn lock(database: &Path) -> Result<File, Failed> {
             Err(format!("{} cannot be locked: {error}", path.display()).into())
         }
     }
+}
+
+/// The path without symbolic links, also of a file that is still to be made. What cannot be resolved stays as it is:
+/// it cannot be opened either, which tells why.
+fn canonical(file: &Path) -> PathBuf {
+    let in_folder = || {
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new(".")).canonicalize().ok()?;
+        Some(folder.join(file.file_name()?))
+    };
+    file.canonicalize().ok().or_else(in_folder).unwrap_or_else(|| file.to_owned())
 }
 
 async fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener, Failed> {
@@ -138,4 +222,54 @@ fn announce(path: &Path, listen: SocketAddr, management: Option<SocketAddr>) -> 
     let temporary = path.with_extension("unfinished");
     std::fs::write(&temporary, text.to_string())?;
     Ok(std::fs::rename(&temporary, path)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_panics_is_told_by_name() {
+        let mut tasks = Tasks::default();
+        tasks.spawn("one that lives", std::future::pending());
+        tasks.spawn("one that dies", async { panic!("on purpose") });
+        assert_eq!(tasks.lost().await.to_string(), "the one that dies panicked");
+
+        // Also one that dies while it ends; the others are waited for.
+        let (finish, mut finished) = watch::channel(false);
+        let mut tasks = Tasks::default();
+        tasks.spawn("one that dies", async { panic!("on purpose") });
+        tasks.spawn("one that ends", async move { drop(finished.wait_for(|finished| *finished).await) });
+        let told = async {
+            tokio::task::yield_now().await;
+            finish.send_replace(true);
+        };
+        let (ended, ()) = tokio::join!(tasks.end(), told);
+        assert_eq!(ended.unwrap_err().to_string(), "the one that dies panicked");
+        assert!(tasks.end().await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_task_that_ends_by_itself_is_missed() {
+        let mut tasks = Tasks::default();
+        assert!(tasks.lost().now_or_never().is_none());
+        tasks.spawn("one that ends", async {});
+        assert_eq!(tasks.lost().await.to_string(), "a part of the service ended by itself");
+    }
+
+    #[test]
+    fn a_file_has_one_path_by_whatever_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let real = dir.path().canonicalize().unwrap();
+        std::os::unix::fs::symlink(&real, real.join("folder")).unwrap();
+        std::os::unix::fs::symlink(real.join("patron.db"), real.join("other.db")).unwrap();
+        let expected = real.join("patron.db");
+        // Before it is made, and afterwards.
+        assert_eq!(canonical(&real.join("folder/patron.db")), expected);
+        File::create(&expected).unwrap();
+        for name in ["patron.db", "other.db", "folder/other.db", "folder/./patron.db"] {
+            assert_eq!(canonical(&real.join(name)), expected, "{name}");
+        }
+        assert_eq!(canonical(Path::new("nowhere/patron.db")), Path::new("nowhere/patron.db"));
+    }
 }

@@ -15,9 +15,8 @@ use toml::de::{DeTable, DeValue};
 use super::table::{SETTINGS, Setting};
 use super::value::{Raw, Wrong, mistyped, string, strings};
 use super::{Settings, Source};
+use crate::limits::CONFIG_FILE_BYTES;
 
-/// Bytes of a settings file.
-const FILE_BYTES: u64 = 1024 * 1024;
 /// Characters of a level's name.
 const LEVEL_CHARS: usize = 64;
 
@@ -26,10 +25,10 @@ pub(super) fn read(path: &Path) -> Result<String, String> {
     let shown = path.display();
     let mut bytes = Vec::new();
     File::open(path)
-        .and_then(|file| file.take(FILE_BYTES + 1).read_to_end(&mut bytes))
+        .and_then(|file| file.take(CONFIG_FILE_BYTES + 1).read_to_end(&mut bytes))
         .map_err(|error| format!("{shown}: cannot be read: {error}"))?;
-    if bytes.len() as u64 > FILE_BYTES {
-        return Err(format!("{shown}: is over {FILE_BYTES} bytes"));
+    if bytes.len() as u64 > CONFIG_FILE_BYTES {
+        return Err(format!("{shown}: is over {CONFIG_FILE_BYTES} bytes"));
     }
     String::from_utf8(bytes).map_err(|error| {
         let line = line_of(error.as_bytes(), error.utf8_error().valid_up_to());

@@ -11,9 +11,8 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
 use zeroize::Zeroizing;
 
-/// Longest JWT that is looked at, bytes. One of 100 long scopes has some 40 KiB of them; the HTTP server takes no
-/// header that is longer.
-pub const TOKEN_BYTES: usize = 64 * 1024;
+use crate::limits::TOKEN_BYTES;
+
 /// Bytes of a P-256 coordinate.
 const COORDINATE_BYTES: usize = 32;
 /// Bytes of an uncompressed P-256 point: 4, x, y (SEC 1 section 2.3.3).

@@ -14,10 +14,10 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use patron_core::clock::Entropy;
 use zeroize::Zeroizing;
 
+use crate::limits::MASTER_KEY_FILE_BYTES;
+
 /// Bytes of the key.
 const KEY_BYTES: usize = 32;
-/// Most bytes of a key file that are read.
-const FILE_BYTES: u64 = 1_024;
 /// The first byte of what is sealed: how to read the rest. Format 1 is this byte, four bytes of the master key's
 /// fingerprint, the nonce, and the ciphertext with its tag.
 const FORMAT: u8 = 1;
@@ -162,8 +162,9 @@ impl MasterKey {
         if mode & 0o077 != 0 {
             return Err(MasterKeyError::Exposed { path: path.to_owned(), mode });
         }
-        let mut text = Zeroizing::new(String::with_capacity(usize::try_from(FILE_BYTES).unwrap_or_default()));
-        let read = file.take(FILE_BYTES).read_to_string(&mut text);
+        let mut text =
+            Zeroizing::new(String::with_capacity(usize::try_from(MASTER_KEY_FILE_BYTES).unwrap_or_default()));
+        let read = file.take(MASTER_KEY_FILE_BYTES).read_to_string(&mut text);
         let no_key = || MasterKeyError::NotAKeyFile { path: path.to_owned() };
         read.map_err(
             |cause| if cause.kind() == io::ErrorKind::InvalidData { no_key() } else { failed(cause) },

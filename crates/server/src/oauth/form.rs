@@ -10,9 +10,7 @@ use percent_encoding::percent_decode;
 use zeroize::Zeroizing;
 
 use super::error::{OAuthError, echo};
-
-/// Longest boundary of a multipart body (RFC 2046 section 5.1.1), bytes.
-const BOUNDARY_BYTES: usize = 70;
+use crate::limits::BOUNDARY_BYTES;
 
 /// A parameter's value: it may be a secret, so its memory is wiped and this module never prints it.
 type Value = Zeroizing<String>;

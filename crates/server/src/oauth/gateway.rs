@@ -34,6 +34,7 @@ pub async fn forward_auth(request: Request) -> Result<Answer, Failure> {
     // A gateway turns 429 into 500, so whoever guesses too often is told 401 here, without being heard any more.
     let (caller, proven) = match app.caller(&request.parts.headers, at).await {
         Err(Error::RateLimited { .. }) => {
+            app.metrics.guess_limited();
             return Err(Error::unauthenticated("Too many wrong credentials").into());
         }
         other => other?,

@@ -177,6 +177,10 @@ fn one_server_a_file() {
     // By whatever name the file is called.
     let url = format!("sqlite:{}/../data/patron.db", folder.data.display());
     assert!(refused(&folder.data, &["--database-url", &url], &[], 1).contains("another patron serves "));
+    let link = folder.data.join("link.db");
+    std::os::unix::fs::symlink(folder.data.join("patron.db"), &link).unwrap();
+    let url = format!("sqlite:{}", link.display());
+    assert!(refused(&folder.data, &["--database-url", &url], &[], 1).contains("another patron serves "));
     first.send(Call::get("/oauth/info")).expect(200);
     // One that was killed is no hindrance.
     first.kill();
@@ -217,7 +221,7 @@ fn a_folder_that_cannot_be_written_is_told() {
     // A folder in which nobody can make a file, not even root.
     if cfg!(target_os = "linux") {
         let text = refused(Path::new("/proc/self"), &[], &[], 1);
-        assert!(text.contains("/proc/self/patron.db.lock cannot be opened: "), "{text}");
+        assert!(text.contains("/patron.db.lock cannot be opened: "), "{text}");
         let text = fails(Path::new("/proc/self"), &["bootstrap"], 1);
         assert!(text.contains("/proc/self/patron.db"), "{text}");
     }
@@ -303,7 +307,7 @@ fn wait_until_closed(address: &str) {
 #[test]
 fn sigterm_finishes_what_is_in_flight_and_writes_what_waits() {
     let folder = Folder::bootstrapped();
-    let server = Server::start(&folder.data, &[]);
+    let mut server = Server::start(&folder.data, &[]);
     let (address, basic) = (server.address.clone(), folder.basic());
     let draft = json!({ "name": "in flight", "userAwareTokenNeverExpires": true }).to_string();
     let (half, rest) = draft.split_at(10);
@@ -345,7 +349,7 @@ fn sigterm_finishes_what_is_in_flight_and_writes_what_waits() {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
-    assert_eq!(server.stop(), Some(0));
+    assert_eq!(server.wait(), Some(0));
 
     let list = run_json(&folder.data, &["admin", "pat", "list"]);
     let by_name =
@@ -358,14 +362,39 @@ fn sigterm_finishes_what_is_in_flight_and_writes_what_waits() {
 #[test]
 fn sigint_ends_it_as_well_also_with_idle_connections() {
     let folder = Folder::new();
-    let server = Server::start(&folder.data, &[]);
+    let mut server = Server::start(&folder.data, &[]);
     let mut idle = TcpStream::connect(&server.address).unwrap();
     idle.write_all(b"GET /oauth/info HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
     idle.read_exact(&mut [0; 17]).unwrap();
     let silent = TcpStream::connect(&server.address).unwrap();
     server.signal("INT");
-    assert_eq!(server.stop(), Some(0));
+    assert_eq!(server.wait(), Some(0));
     drop((idle, silent));
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let folder = Folder::bootstrapped();
+    for second in ["TERM", "INT"] {
+        let mut server = Server::start(&folder.data, &[]);
+        let mut stream = TcpStream::connect(&server.address).unwrap();
+        let head = format!(
+            "POST {PATS} HTTP/1.1\r\nHost: x\r\nAuthorization: {}\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n",
+            folder.basic()
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        // It is being handled from here on, and would be waited for.
+        stream.read_exact(&mut [0; 25]).unwrap();
+        server.signal("TERM");
+        wait_until_closed(&server.address);
+        server.signal(second);
+        assert_eq!(server.wait(), Some(1));
+        let said = format!("SIG{second} once more: stopped without waiting");
+        assert!(server.log().contains(&said), "{}", server.log());
+    }
+    // As after a crash, nothing is in the way of the next one.
+    let server = Server::start(&folder.data, &[]);
+    server.send(Call::get(PATS).auth(&folder.basic())).expect(200);
 }
 
 /// Asserts a 503 of the path's shape, and that it says when to come back.

@@ -446,6 +446,11 @@ impl Server {
         self.child.wait().unwrap().code()
     }
 
+    /// The exit code, once it ends by itself.
+    pub(crate) fn wait(&mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
+    }
+
     pub(crate) fn signal(&self, name: &str) {
         let status =
             Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();

@@ -6,6 +6,7 @@ mod worker;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use patron_core::{Error, Result};
 use tokio::sync::{mpsc, oneshot};
@@ -17,6 +18,10 @@ use super::{BoxFuture, Options, Tx};
 
 /// How many transactions may wait for the writer, and as many for the readers; further callers wait outside.
 const WAITING: usize = 1024;
+
+/// How long it is known without trying that the database cannot be asked for its version. A try may wait for a lock,
+/// and there is one a request: on the threads that serve all of them.
+const REST: Duration = Duration::from_millis(100);
 
 pub(super) struct Sqlite {
     writer: mpsc::Sender<Message>,
@@ -66,7 +71,7 @@ impl Sqlite {
         Ok(Self {
             writer,
             readers,
-            watch: Mutex::new(Watch { connector, session: Session::default(), opened: 0, closed: false }),
+            watch: Mutex::new(Watch::new(connector, REST)),
             threads: tokio::sync::Mutex::new(Some(Threads {
                 readers: reader_threads,
                 writer: writer_thread,
@@ -138,13 +143,34 @@ struct Watch {
     /// How often the connection was opened: SQLite's count is comparable within one connection only.
     opened: u32,
     closed: bool,
+    /// The last failure, and when it was.
+    failed: Option<(Instant, Fault)>,
+    /// How long a failure is remembered.
+    rest: Duration,
 }
 
 impl Watch {
+    fn new(connector: Connector, rest: Duration) -> Self {
+        Self { connector, session: Session::default(), opened: 0, closed: false, failed: None, rest }
+    }
+
     fn version(&mut self) -> Result<i64, Fault> {
         if self.closed {
             return Err(Fault::Broken("the database is closed".to_owned()));
         }
+        if let Some((at, fault)) = &self.failed
+            && at.elapsed() < self.rest
+        {
+            return Err(fault.clone());
+        }
+        let outcome = self.ask();
+        #[expect(clippy::disallowed_methods, reason = "how long to rest is a matter of this machine alone")]
+        let failed = outcome.as_ref().err().map(|fault| (Instant::now(), fault.clone()));
+        self.failed = failed;
+        outcome
+    }
+
+    fn ask(&mut self) -> Result<i64, Fault> {
         if !self.session.is_connected() {
             self.session = self.connector.connect(Role::Watch)?;
             self.opened = self.opened.wrapping_add(1);
@@ -178,5 +204,41 @@ impl Thread {
         // Nothing is ever sent: an error says that the sender is gone, and the thread all but.
         let _ = self.ended.await;
         let _ = self.handle.join();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A watch on a file that is not there yet, and what makes it.
+    fn watch(rest: Duration) -> (Watch, impl FnOnce(), tempfile::TempDir) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("patron.db");
+        let connector = Connector::new(path.to_str().unwrap(), Duration::from_mins(1)).unwrap();
+        let make =
+            move || drop(rusqlite::Connection::open(path).unwrap().execute_batch("CREATE TABLE t (x)"));
+        (Watch::new(connector, rest), make, directory)
+    }
+
+    #[test]
+    fn a_failure_is_remembered_for_a_while() {
+        let (mut watch, make, _directory) = watch(Duration::MAX);
+        let first = watch.version().unwrap_err();
+        make();
+        assert_eq!(watch.version().unwrap_err().cause(), first.cause(), "it was tried again");
+        watch.rest = Duration::ZERO;
+        watch.version().unwrap();
+        // And forgotten once it has passed.
+        watch.rest = Duration::MAX;
+        watch.version().unwrap();
+    }
+
+    #[test]
+    fn without_a_rest_it_is_tried_each_time() {
+        let (mut watch, make, _directory) = watch(Duration::ZERO);
+        watch.version().unwrap_err();
+        make();
+        watch.version().unwrap();
     }
 }
