@@ -1,9 +1,9 @@
-//! The limits of the rules: how much, how long and how many of what callers see, and where the rules count on it.
-//! [`PATS_PER_OWNER`] is the default of a setting; the others cannot be set.
+//! The limits of the rules: how much, how long and how many. [`PATS_PER_OWNER`] is the default of a setting; the others
+//! cannot be set.
 //!
 //! What bounds the service's own time and memory is in `server/src/limits.rs`; which values a setting takes, in its row
-//! of `server/src/config/table.rs`. A number that says how a thing is made (the bytes of a key, the buckets of a window)
-//! stands beside what it makes.
+//! of `server/src/config/table.rs`. A number that one rule alone counts on, such as the six months of the older paths,
+//! stands beside that rule.
 
 /// PATs that an owner may have, managed ones aside. Setting `pat_limits.per_owner`.
 pub const PATS_PER_OWNER: u32 = 10;

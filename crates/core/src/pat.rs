@@ -435,7 +435,7 @@ mod tests {
         let now = at("2026-08-31T12:00:00.900Z");
         let left = |expiry, seconds| {
             let validity = Validity::from_seconds(seconds).unwrap();
-            Pat { expiry, validity, ..pat() }.access_token_ends(now) - now.seconds()
+            Pat { validity, expiry, ..pat() }.access_token_ends(now) - now.seconds()
         };
         let expires = |text| Expiry::At(at(text));
         assert_eq!(left(Expiry::Never, 900), 900);

@@ -1,7 +1,7 @@
 //! What bounds the service's time and memory, whatever comes in. The limits of the rules, such as the bytes of a
 //! body or the characters of a name, are in [`patron_core::limits`]; those that the operator sets, in
-//! [`crate::config`]. What one part alone knows of, such as the longest prefix that is believed of a proxy, stands
-//! in that part.
+//! [`crate::config`]; those of the database, such as how many writes may wait, in `patron_store::driver`. A number that
+//! says how a part works, such as the buckets of a window, stands in that part.
 
 use std::time::Duration;
 
