@@ -21,10 +21,16 @@ pub const VALIDITY_MAX_SECONDS: u32 = 43_200;
 pub const BULK_IDS: usize = 25;
 /// Operations in one JSON Patch.
 pub const PATCH_OPERATIONS: usize = 200;
+/// What all `copy` operations of one JSON Patch may copy, in bytes of text plus one a value: more than
+/// [`PATCH_OPERATIONS`] copies of a longest name. Every other value comes out of the request's body, which is
+/// limited; copies of `/scope` into itself would double it two hundred times.
+pub const PATCH_COPY_BYTES: usize = 4 * BODY_BYTES;
 /// Characters of a list filter.
 pub const FILTER_CHARS: usize = 2_000;
 /// Nested parentheses and negations of a list filter.
 pub const FILTER_LEVELS: usize = 32;
+/// Texts that one `in` of a list filter may name.
+pub const IN_TEXTS: usize = 100;
 /// Highest `limit` of a paged list.
 pub const PAGE_MAX: u32 = 250;
 /// Bytes of a request's body.

@@ -26,7 +26,8 @@ macro_rules! select_pat {
     ($($rest:literal),*) => {
         concat!(
             "SELECT p.tenant, p.id, p.owner, i.display_name, p.name, p.scope, p.created, p.last_used, p.managed, ",
-            "p.validity, p.expires, p.user_aware, p.secret_hash FROM pats p JOIN identities i ON i.id = p.owner ",
+            "p.validity, p.expires, p.user_aware, p.secret_hash FROM pats p ",
+            "JOIN identities i ON i.id = p.owner AND i.tenant = p.tenant ",
             $($rest),*
         )
     };
@@ -339,8 +340,9 @@ impl Store {
                         let Some(old) = find(tx, used.tenant, used.pat).await? else { continue };
                         let moves = moves_last_used(old.last_used, used.at);
                         if moves {
-                            let sql = "UPDATE pats SET last_used = $1 WHERE id = $2";
-                            tx.execute(sql, &[used.at.into(), used.pat.into()]).await?;
+                            let sql = "UPDATE pats SET last_used = $1 WHERE id = $2 AND tenant = $3";
+                            let values = [used.at.into(), used.pat.into(), used.tenant.into()];
+                            tx.execute(sql, &values).await?;
                         }
                         if moves || used.always {
                             let event = Event::new(Action::PatUsed, Party::pat(old.id, &old.name));
@@ -508,7 +510,7 @@ async fn update(tx: &mut Tx, store: &Store, context: &Context, old: &Pat, new: &
     }
     // A new date has yet to come, so its coming has yet to be recorded.
     let sql = "UPDATE pats SET name = $1, scope = $2, expires = $3, user_aware = $4, \
-               expiry_recorded = CASE WHEN $5 = 1 THEN 0 ELSE expiry_recorded END WHERE id = $6";
+               expiry_recorded = CASE WHEN $5 = 1 THEN 0 ELSE expiry_recorded END WHERE id = $6 AND tenant = $7";
     let values = [
         new.name.as_str().into(),
         json(new.scope.as_slice()),
@@ -516,6 +518,7 @@ async fn update(tx: &mut Tx, store: &Store, context: &Context, old: &Pat, new: &
         new.user_aware_token_never_expires.into(),
         (old.expiry != new.expiry).into(),
         old.id.into(),
+        old.tenant.into(),
     ];
     tx.execute(sql, &values).await?;
     let mut event = Event::new(Action::PatUpdated, Party::pat(new.id, &new.name));
@@ -543,9 +546,10 @@ pub(crate) async fn remove(tx: &mut Tx, store: &Store, context: &Context, pat: &
     let now = store.clock.now();
     record_expiry(tx, store, pat, context.tracking).await?;
     let sql = "INSERT INTO deleted_pats (id, tenant, secret_hash, deleted) \
-               SELECT id, tenant, secret_hash, $1 FROM pats WHERE id = $2";
-    tx.execute(sql, &[now.into(), pat.id.into()]).await?;
-    tx.execute("DELETE FROM pats WHERE id = $1", &[pat.id.into()]).await?;
+               SELECT id, tenant, secret_hash, $1 FROM pats WHERE id = $2 AND tenant = $3";
+    tx.execute(sql, &[now.into(), pat.id.into(), pat.tenant.into()]).await?;
+    let sql = "DELETE FROM pats WHERE id = $1 AND tenant = $2";
+    tx.execute(sql, &[pat.id.into(), pat.tenant.into()]).await?;
     let event =
         Event::new(Action::PatDeleted, Party::pat(pat.id, &pat.name)).with("ownerId", pat.owner.to_string());
     audit::record(tx, store, &Stamp { tenant: pat.tenant, context, now }, &event).await?;

@@ -72,3 +72,23 @@ impl Store {
             .await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Fixture, operator};
+
+    #[tokio::test]
+    async fn those_that_were_revoked_are_told_from_those_that_were_not() {
+        let fixture = Fixture::new().await;
+        let token = |n: u8| TokenId::from_bytes([n; 16]);
+        let ends = |n: u8| Timestamp::from_millis(2_000_000_000_000 + i64::from(n));
+        let pat = PatId::from_bytes([9; 16]);
+        for n in [1, 2, 3] {
+            fixture.store.revoke_token(operator(), fixture.tenant, token(n), pat, ends(n)).await.unwrap();
+        }
+        let among = fixture.store.revoked_among(vec![token(3), token(4), token(1)]).await.unwrap();
+        assert_eq!(among, [(token(3), ends(3)), (token(1), ends(1))]);
+        assert_eq!(fixture.store.revoked_among(Vec::new()).await.unwrap(), []);
+    }
+}

@@ -13,7 +13,7 @@ use patron_core::pat::{Draft, Pat, Rules};
 use patron_core::secret::Password;
 use patron_core::time::Timestamp;
 use patron_store::Store;
-use patron_store::identities::no_such_identity;
+use patron_store::identities::{Order, no_such_identity};
 use patron_store::pats::{Creation, Selection};
 use patron_store::tenants::Tenant;
 use serde_json::{Value, json};
@@ -282,15 +282,15 @@ impl Operator<'_> {
                 self.tell(&shown(&made), &IDENTITY)
             }
             IdentityCommand::List => {
-                let mut all = Vec::new();
-                let mut after = String::new();
+                let (mut all, mut last) = (Vec::new(), None);
                 loop {
-                    let page = self.store.identities_page(tenant, after, ROWS).await.map_err(explain)?;
+                    let page = self.store.identities_page(tenant, Order::LoginName, last.as_ref(), ROWS);
+                    let mut page = page.await.map_err(explain)?;
                     all.extend(page.iter().map(shown));
-                    after = match page.last() {
-                        Some(last) if page.len() == ROWS as usize => last.name.clone(),
-                        _ => return self.tell(&Value::Array(all), &IDENTITY),
-                    };
+                    if page.len() < ROWS as usize {
+                        return self.tell(&Value::Array(all), &IDENTITY);
+                    }
+                    last = page.pop();
                 }
             }
             IdentityCommand::Show { id } => {

@@ -26,6 +26,7 @@ use patron_core::name::TenantName;
 use patron_core::pat::{Draft, Rules};
 use patron_core::time::Timestamp;
 use patron_store::Store;
+use patron_store::audit::Selection;
 use patron_store::bootstrap::Bootstrap;
 use patron_store::pats::Creation;
 use serde_json::{Value, json};
@@ -322,7 +323,7 @@ impl Patron {
     pub(crate) async fn events(&self, technical_name: &str) -> Vec<Value> {
         self.app.recorder.flush().await.unwrap();
         let tenant = self.tenant(TenantName::DEFAULT).await;
-        let events = self.app.store.audit_page(tenant, None, None, i64::MAX, 10_000).await.unwrap();
+        let events = self.app.store.audit_page(Selection::everything(tenant), None, 10_000).await.unwrap();
         let events = events.iter().map(|event| patron::api::audit::written(event, TenantName::DEFAULT));
         let events = events.map(|event| serde_json::to_value(event).unwrap());
         events.filter(|event| event["technicalName"] == technical_name).collect()
