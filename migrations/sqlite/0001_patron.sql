@@ -23,6 +23,8 @@ CREATE TABLE identities (
     created INTEGER NOT NULL,
     UNIQUE (tenant, name)
 ) STRICT, WITHOUT ROWID;
+-- Lists by login name have the index of the unique constraint.
+CREATE INDEX identities_by_display_name ON identities (tenant, display_name, id);
 
 CREATE TABLE pats (
     id BLOB NOT NULL PRIMARY KEY,
@@ -45,6 +47,12 @@ CREATE TABLE pats (
 CREATE INDEX pats_listed ON pats (tenant, created, id);
 CREATE INDEX pats_listed_by_owner ON pats (tenant, owner, created, id);
 CREATE INDEX pats_to_expire ON pats (expires) WHERE expires IS NOT NULL AND expiry_recorded = 0;
+
+-- The PAT that bootstrap made, whatever it is called by now: --reset-admin replaces it.
+CREATE TABLE bootstrap_pat (
+    tenant INTEGER NOT NULL PRIMARY KEY REFERENCES tenants (key),
+    pat BLOB NOT NULL
+) STRICT;
 
 -- Kept for 90 days, so that the holder of a deleted PAT is told that it was deleted.
 CREATE TABLE deleted_pats (
@@ -78,7 +86,6 @@ CREATE TABLE changes (
     subject BLOB NOT NULL,
     created INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX changes_to_purge ON changes (created);
 
 CREATE TABLE audit_events (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -98,6 +105,8 @@ CREATE TABLE audit_events (
     status TEXT NOT NULL,
     attributes TEXT NOT NULL
 ) STRICT;
-CREATE INDEX audit_events_listed ON audit_events (tenant, seq);
-CREATE INDEX audit_events_by_actor ON audit_events (tenant, actor_id, seq);
-CREATE INDEX audit_events_by_target ON audit_events (tenant, target_id, seq);
+-- Lists are newest first, by when it happened; `seq`, which every index ends with, settles what happened at once.
+CREATE INDEX audit_events_listed ON audit_events (tenant, created);
+CREATE INDEX audit_events_by_actor ON audit_events (tenant, actor_id, created);
+CREATE INDEX audit_events_by_target ON audit_events (tenant, target_id, created);
+CREATE INDEX audit_events_by_name ON audit_events (tenant, technical_name, created);

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use serde_json::{Map, Value};
 
-use crate::id::{IdentityId, PatId, TrackingId};
+use crate::id::{IdentityId, PatId, TenantKey, TokenId, TrackingId};
+use crate::scope::ScopeList;
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -123,11 +124,31 @@ impl Party {
     }
 }
 
-/// Who asks for a change, from where, in which request: what every event of that change carries.
+/// The credential that asks for a change, as it was judged. It must still be so when the change is made: between the
+/// two lie a body that takes its time to arrive and whatever is committed meanwhile.
+#[derive(Debug, Clone)]
+pub struct Acting {
+    /// Its tenant.
+    pub tenant: TenantKey,
+    /// The PAT in use, or from which the access token in use was made.
+    pub pat: PatId,
+    /// The access token in use; `None` for the PAT itself.
+    pub token: Option<TokenId>,
+    /// The scopes of the PAT itself when it is in use; an access token keeps its own.
+    pub pat_scopes: Option<ScopeList>,
+    /// The owner's generation.
+    pub generation: u32,
+    /// The owner's levels.
+    pub levels: Vec<String>,
+}
+
+/// Who asks for a change, with what, from where, in which request.
 #[derive(Debug, Clone)]
 pub struct Context {
     /// Who.
     pub actor: Party,
+    /// With what; `None` for the operator and Patron itself, who need no credential.
+    pub acting: Option<Acting>,
     /// From where; none on the command line.
     pub address: Option<IpAddr>,
     /// In which request.

@@ -17,10 +17,8 @@ use std::ops::RangeInclusive;
 
 use crate::error::{Detail, Error, Result, shorten};
 use crate::expression::{Cursor, Expression, Named, listed_are};
+use crate::limits::IN_TEXTS;
 use crate::time::Timestamp;
-
-/// Texts that one `in` may list.
-pub const IN_TEXTS: usize = 100;
 
 /// What `/public-identities` can be filtered by.
 pub const PUBLIC_IDENTITIES: &[Field] = &[

@@ -1,5 +1,9 @@
-//! Every limit in one place. A limit that the operator may set has its default here and its setting in
-//! `patron config check`; the others are part of the contract.
+//! The limits of the rules: how much, how long and how many. [`PATS_PER_OWNER`] is the default of a setting; the others
+//! cannot be set.
+//!
+//! What bounds the service's own time and memory is in `server/src/limits.rs`; which values a setting takes, in its row
+//! of `server/src/config/table.rs`. A number that one rule alone counts on, such as the six months of the older paths,
+//! stands beside that rule.
 
 /// PATs that an owner may have, managed ones aside. Setting `pat_limits.per_owner`.
 pub const PATS_PER_OWNER: u32 = 10;
@@ -17,10 +21,16 @@ pub const VALIDITY_MAX_SECONDS: u32 = 43_200;
 pub const BULK_IDS: usize = 25;
 /// Operations in one JSON Patch.
 pub const PATCH_OPERATIONS: usize = 200;
+/// What all `copy` operations of one JSON Patch may copy, in bytes of text plus one a value: more than
+/// [`PATCH_OPERATIONS`] copies of a longest name. Every other value comes out of the request's body, which is
+/// limited; copies of `/scope` into itself would double it two hundred times.
+pub const PATCH_COPY_BYTES: usize = 4 * BODY_BYTES;
 /// Characters of a list filter.
 pub const FILTER_CHARS: usize = 2_000;
 /// Nested parentheses and negations of a list filter.
 pub const FILTER_LEVELS: usize = 32;
+/// Texts that one `in` of a list filter may name.
+pub const IN_TEXTS: usize = 100;
 /// Highest `limit` of a paged list.
 pub const PAGE_MAX: u32 = 250;
 /// Bytes of a request's body.

@@ -57,6 +57,11 @@ impl Timestamp {
         if !text.is_ascii() || bytes.len() < 19 || !matches!(bytes[10], b'T' | b't') {
             return Err(NotATime);
         }
+        // Leap seconds are announced half a year ahead: one in the future is a slip of the pen, and it would move on to
+        // the next minute here.
+        if &bytes[17..19] == b"60" {
+            return Err(NotATime);
+        }
         let tail = &text[19..];
         let decimals = tail.strip_prefix('.').map(|rest| rest.bytes().take_while(u8::is_ascii_digit).count());
         if decimals.is_some_and(|n| n == 0 || n > 9) {
@@ -136,6 +141,8 @@ mod tests {
             "2027-02-29T00:00:00Z",
             "2027-13-01T00:00:00Z",
             "2027-12-31T24:00:00Z",
+            "2026-12-31T23:59:60Z",
+            "2026-06-15T12:00:60.5Z",
             "2027-12-31T23:59Z",
             "2027-12-31T23:59:59.Z",
             "2027-12-31T23:59:59.0123456789Z",

@@ -121,8 +121,11 @@ impl Request {
 
     /// Who sent it, within its rate limit.
     pub async fn caller(&self) -> Result<Caller> {
-        let caller = self.app.caller(&self.parts.headers, self.presented(), self.tracking).await?;
+        let (caller, proven) = self.app.caller(&self.parts.headers, self.presented()).await?;
         self.admit(caller.pat)?;
+        if let Some(proven) = proven {
+            self.app.note_use(&proven, self.address, self.tracking).await?;
+        }
         Ok(caller)
     }
 

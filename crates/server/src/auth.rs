@@ -6,11 +6,11 @@ use std::sync::Arc;
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use patron_core::access::Holder;
-use patron_core::audit::{Context, Party};
+use patron_core::audit::{Acting, Context, Party};
 use patron_core::id::{IdentityId, PatId, TenantKey, TokenId, TrackingId};
 use patron_core::identity::Identity;
 use patron_core::pat::State;
-use patron_core::rights::RightSet;
+use patron_core::rights::{Catalogue, RightSet};
 use patron_core::scope::ScopeList;
 use patron_core::secret::SecretHash;
 use patron_core::time::Timestamp;
@@ -31,6 +31,8 @@ pub struct Caller {
     pub identity: Arc<Identity>,
     /// The PAT that it acts with, or from which its access token was made.
     pub pat: PatId,
+    /// The access token that it acts with; `None` for the PAT itself.
+    pub token: Option<TokenId>,
     /// The scopes of the credential.
     pub scopes: ScopeList,
     /// The rights of the credential, now.
@@ -50,8 +52,16 @@ impl Caller {
 
     /// As the audit trail names it.
     pub fn context(&self, address: IpAddr, tracking: TrackingId) -> Context {
+        let acting = Acting {
+            tenant: self.tenant,
+            pat: self.pat,
+            token: self.token,
+            pat_scopes: self.token.is_none().then(|| self.scopes.clone()),
+            generation: self.identity.generation,
+            levels: self.identity.levels.clone(),
+        };
         let actor = Party::identity(self.identity.id, &self.identity.name);
-        Context { actor, address: Some(address), tracking }
+        Context { actor, acting: Some(acting), address: Some(address), tracking }
     }
 }
 
@@ -61,6 +71,23 @@ pub struct Proven {
     pub present: Arc<PresentPat>,
     /// Who owns it.
     pub owner: Arc<Identity>,
+    /// When it was proven. What is made from it is dated so: a moment later it may have expired.
+    pub at: Timestamp,
+}
+
+impl Proven {
+    /// The PAT itself as a credential.
+    pub fn caller(&self, catalogue: &Catalogue) -> Caller {
+        let pat = &self.present.pat;
+        Caller {
+            tenant: pat.tenant,
+            identity: Arc::clone(&self.owner),
+            pat: pat.id,
+            token: None,
+            scopes: pat.scope.clone(),
+            rights: catalogue.rights_of(&self.owner.levels, &pat.scope),
+        }
+    }
 }
 
 /// Why an id and a secret are refused.
@@ -131,27 +158,29 @@ impl App {
         };
         // Another tenant's PAT is nobody's here.
         let known = known.filter(|known| at.tenant.is_none_or(|tenant| tenant == tenant_of(known)));
-        let hash = known.as_deref().map_or(SecretHash::NOBODYS, hash_of);
+        let hash = known.as_ref().map_or(SecretHash::NOBODYS, hash_of);
         if !hash.matches(&presented.secret) {
             if cached {
                 self.memory.look_for_nobody().await?;
             }
             let reason = if known.is_some() { "WRONG_SECRET" } else { "UNKNOWN_CLIENT" };
-            let tenant = known.as_deref().map_or(at.recorded_in, tenant_of);
-            self.recorder.failed(tenant, &presented.client_id, reason, at.address);
+            let tenant = known.as_ref().map_or(at.recorded_in, tenant_of);
             self.metrics.auth_failure(reason);
             let counted = self.failures.wrong(at.address, Some(&presented.client_id), now);
+            // Once told to wait, a guesser's further tries are one entry of the trail, whatever ids they make up.
+            let told = (counted.is_ok() || known.is_some()).then_some(presented.client_id.as_str());
+            self.recorder.failed(tenant, told, reason, at.address);
             return Err(counted.map_or_else(Refusal::Guessing, |()| Refusal::Wrong));
         }
         let refuse = |tenant: TenantKey, reason: &'static str, refusal: Refusal| {
-            self.recorder.failed(tenant, &presented.client_id, reason, at.address);
+            self.recorder.failed(tenant, Some(&presented.client_id), reason, at.address);
             self.metrics.auth_failure(reason);
             Err(refusal)
         };
         let Some(known) = known else { return Err(Refusal::Wrong) };
-        let present = match &*known {
-            Known::Present(present) => Arc::clone(present),
-            Known::Deleted { tenant, .. } => return refuse(*tenant, "DELETED", Refusal::Deleted),
+        let present = match known {
+            Known::Present(present) => present,
+            Known::Deleted { tenant, .. } => return refuse(tenant, "DELETED", Refusal::Deleted),
         };
         let tenant = present.pat.tenant;
         let Some(owner) = self.memory.identity(present.pat.owner).await? else {
@@ -163,7 +192,7 @@ impl App {
         if let State::Expired(at) = present.pat.state(now) {
             return refuse(tenant, "EXPIRED", Refusal::Expired(at));
         }
-        Ok(Proven { present, owner })
+        Ok(Proven { present, owner, at: now })
     }
 
     /// Takes note of a use, so that `lastUsed` moves when it is due.
@@ -171,13 +200,13 @@ impl App {
     /// # Errors
     /// Only with the setting `audit.every_use`, when the record cannot be made: then the use must not succeed.
     pub async fn note_use(&self, proven: &Proven, address: IpAddr, tracking: TrackingId) -> Result<()> {
-        let (present, now) = (&proven.present, self.clock.now());
+        let (present, now) = (&proven.present, proven.at);
         let always = self.settings.audit.every_use;
         if !present.use_moves(now) && !always {
             return Ok(());
         }
         let actor = Party::identity(proven.owner.id, &proven.owner.name);
-        let context = Context { actor, address: Some(address), tracking };
+        let context = Context { actor, acting: None, address: Some(address), tracking };
         let used = Use { tenant: present.pat.tenant, pat: present.pat.id, at: now, context, always };
         if always {
             return self.store.record_uses(vec![used]).await;
@@ -186,12 +215,13 @@ impl App {
         Ok(())
     }
 
-    /// Who sent these headers, with an access token or with a PAT.
+    /// Who sent these headers, with an access token or with a PAT. For the PAT itself its proof is given as well, so
+    /// that its use is noted ([`App::note_use`]) once the request is admitted.
     ///
     /// # Errors
     /// [`Error::Unauthenticated`] with the original's texts, [`Error::RateLimited`] after too many wrong guesses,
     /// or a fault.
-    pub async fn caller(&self, headers: &HeaderMap, at: Presented, tracking: TrackingId) -> Result<Caller> {
+    pub async fn caller(&self, headers: &HeaderMap, at: Presented) -> Result<(Caller, Option<Proven>)> {
         let mut values = headers.get_all(AUTHORIZATION).into_iter();
         let Some(value) = values.next() else {
             return Err(Error::unauthenticated("JWT validation failed: no Authorization header"));
@@ -204,18 +234,14 @@ impl App {
                 let prefix = "Basic authentication failed: ";
                 let proven =
                     self.prove(&credentials, at).await.map_err(|refusal| refusal.into_error(prefix))?;
-                self.note_use(&proven, at.address, tracking).await?;
-                let pat = &proven.present.pat;
-                let rights = self.catalogue.rights_of(&proven.owner.levels, &pat.scope);
-                let (tenant, id, scopes) = (pat.tenant, pat.id, pat.scope.clone());
-                Ok(Caller { tenant, identity: proven.owner, pat: id, scopes, rights })
+                Ok((proven.caller(&self.catalogue), Some(proven)))
             }
             Err(BasicError::OtherScheme) => {
                 let bearer = value.to_str().ok().and_then(bearer_of);
                 let Some(token) = bearer else {
                     return Err(Error::unauthenticated("JWT validation failed: neither Bearer nor Basic"));
                 };
-                self.caller_by_token(token, at).await
+                Ok((self.caller_by_token(token, at).await?, None))
             }
             Err(BasicError::Empty) => {
                 Err(Error::unauthenticated("Basic authentication failed: the id or the secret is missing."))
@@ -267,7 +293,7 @@ impl App {
             return Ok(Err(TokenRefusal::Jwt(JwtError::Malformed)));
         };
         let (known, _) = self.memory.pat(pat).await?;
-        let Some(Known::Present(present)) = known.as_deref() else {
+        let Some(Known::Present(present)) = known else {
             return Ok(Err(TokenRefusal::PatDeleted));
         };
         if tenant.is_some_and(|tenant| tenant != present.pat.tenant) {
@@ -286,7 +312,8 @@ impl App {
         let scopes = ScopeList::from_kept(claims.scope.iter().map(str::to_owned).collect());
         let rights = self.catalogue.rights_of(&owner.levels, &scopes);
         let ends = present.pat.expiry.date().map_or(claims.exp, |date| claims.exp.min(date.seconds()));
-        let caller = Caller { tenant: present.pat.tenant, identity: owner, pat, scopes, rights };
+        let caller =
+            Caller { tenant: present.pat.tenant, identity: owner, pat, token: Some(jti), scopes, rights };
         Ok(Ok(LiveToken { claims, jti, ends, caller }))
     }
 }

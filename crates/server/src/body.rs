@@ -80,12 +80,14 @@ pub async fn json_of(request: &mut Request, expected: &[&str]) -> Result<Value> 
     json::parse(&read(&request.parts.headers, body).await?)
 }
 
-/// The body of a request as one of the API's types. Fields that the type does not know are ignored.
-pub async fn typed<T: DeserializeOwned>(request: &mut Request) -> Result<T> {
-    let value = json_of(request, &["application/json"]).await?;
-    if !value.is_object() {
+/// The body of a request as one of the API's types. Fields that the type does not know are ignored, and so are those
+/// named in `ignored`, whatever they hold.
+pub async fn typed<T: DeserializeOwned>(request: &mut Request, ignored: &[&str]) -> Result<T> {
+    let mut value = json_of(request, &["application/json"]).await?;
+    let Some(fields) = value.as_object_mut() else {
         return Err(Error::invalid(Detail::Syntax, "The body is no JSON object."));
-    }
+    };
+    fields.retain(|name, _| !ignored.contains(&name.as_str()));
     decode(value)
 }
 

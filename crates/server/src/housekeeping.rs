@@ -19,6 +19,7 @@ pub async fn once(app: &App) -> Result<()> {
 
 /// Does it once, or as much of it as is done when `stopping` says that there is no more time.
 async fn round(app: &App, stopping: impl Fn() -> bool) -> Result<()> {
+    app.memory.prune();
     loop {
         if stopping() {
             return Ok(());

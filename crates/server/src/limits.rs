@@ -1,5 +1,7 @@
 //! What bounds the service's time and memory, whatever comes in. The limits of the rules, such as the bytes of a
-//! body or the characters of a name, are in [`patron_core::limits`].
+//! body or the characters of a name, are in [`patron_core::limits`]; those that the operator sets, in
+//! [`crate::config`]; those of the database, such as how many writes may wait, in `patron_store::driver`. A number that
+//! says how a part works, such as the buckets of a window, stands in that part.
 
 use std::time::Duration;
 
@@ -59,5 +61,7 @@ pub const EXPIRED_AT_ONCE: u32 = 500;
 pub const ROWS: u32 = 500;
 /// Different failures that are counted apart between two writes to the audit trail; the rest is counted as one.
 pub const DIFFERENT_FAILURES: usize = 1_000;
+/// How long an answer waits for the uses that it shows to be written.
+pub const SETTLE_TIMEOUT: Duration = Duration::from_millis(250);
 /// Uses that may wait while the database is out of reach; further ones are dropped, which the log says.
 pub const WAITING_USES: usize = 100_000;

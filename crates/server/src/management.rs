@@ -29,7 +29,10 @@ pub async fn answer(app: Arc<App>, request: Request<Body>) -> Answer {
 /// Ready: the database answers, its schema is this program's, and a key signs. Causes go to the log.
 async fn ready(app: &Arc<App>) -> Answer {
     let up = |good: bool| if good { "UP" } else { "DOWN" };
-    let database = app.store.check().await;
+    let mut database = app.store.check().await;
+    if database.is_ok() {
+        database = app.memory.refresh().await;
+    }
     if let Err(error) = &database {
         tracing::warn!(cause = error.cause(), "not ready: the database");
     }

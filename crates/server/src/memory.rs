@@ -4,11 +4,11 @@
 //! has committed something since; if so, what changed is forgotten first. So a deletion by `patron admin` counts
 //! from the next request on, and a database out of reach is an error, never an answer from memory.
 //!
-//! A look-up that began before a change and ends after it must not bring the old state back: every loader notes
-//! [`Memory::epoch`] before it reads, and takes its entry out again when the epoch has moved.
+//! A look-up that began before a change and ends after it must not bring the old state back: every loader notes the
+//! epoch before it reads, and puts nothing in when the epoch has moved.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use patron_core::clock::Clock;
@@ -107,35 +107,46 @@ where
 struct InBytes;
 
 /// What an entry takes beside its texts.
-const ENTRY_BYTES: usize = 512;
+const ENTRY_BYTES: usize = 768;
+/// What a text in a list takes beside its letters: its place in the list and the allocator's share.
+const LISTED_BYTES: usize = 48;
 
 fn bytes(texts: usize) -> u64 {
     u64::try_from(ENTRY_BYTES + texts).unwrap_or(u64::MAX)
 }
 
-impl Weighter<PatId, Arc<Known>> for InBytes {
-    fn weight(&self, _: &PatId, known: &Arc<Known>) -> u64 {
-        match &**known {
-            // The scopes are kept as a list and as one text.
-            Known::Present(present) => bytes(2 * present.scope.len() + present.pat.name.len()),
-            Known::Deleted { .. } => bytes(0),
-        }
+fn listed(texts: &[String]) -> usize {
+    texts.iter().map(|text| text.len() + LISTED_BYTES).sum()
+}
+
+impl Weighter<PatId, Arc<PresentPat>> for InBytes {
+    fn weight(&self, _: &PatId, present: &Arc<PresentPat>) -> u64 {
+        let pat = &present.pat;
+        bytes(listed(pat.scope.as_slice()) + present.scope.len() + pat.name.len() + pat.owner_name.len())
     }
 }
 
 impl Weighter<IdentityId, Arc<Identity>> for InBytes {
     fn weight(&self, _: &IdentityId, identity: &Arc<Identity>) -> u64 {
-        let levels: usize = identity.levels.iter().map(String::len).sum();
-        bytes(levels + identity.name.len() + identity.display_name.len() + identity.email.len())
+        let Identity { name, display_name, first_name, last_name, email, levels, .. } = &**identity;
+        let texts = [name, display_name, first_name, last_name, email];
+        bytes(listed(levels) + texts.into_iter().map(String::len).sum::<usize>())
     }
 }
 
 impl Weighter<[u8; 32], Arc<Claims>> for InBytes {
     fn weight(&self, _: &[u8; 32], claims: &Arc<Claims>) -> u64 {
-        let scopes: usize = claims.scope.iter().map(str::len).sum();
-        let authorities: usize = claims.authorities.iter().map(String::len).sum();
-        bytes(scopes + authorities + claims.user_name.len() + claims.iss.len() + claims.aud.len())
+        let scopes: usize = claims.scope.iter().map(|scope| scope.len() + LISTED_BYTES).sum();
+        let texts = claims.user_name.len() + claims.iss.len() + claims.aud.len();
+        bytes(scopes + listed(&claims.authorities) + texts)
     }
+}
+
+/// All tenants.
+#[derive(Default)]
+struct Sites {
+    by_name: HashMap<String, Arc<Site>>,
+    by_key: HashMap<TenantKey, Arc<Site>>,
 }
 
 /// See the module's text.
@@ -148,11 +159,12 @@ pub struct Memory {
     version: AtomicI64,
     /// The last entry of the feed that was applied; the lock lets one refresh run at a time.
     seen: tokio::sync::Mutex<i64>,
-    epoch: AtomicU64,
-    pats: Bounded<PatId, Known>,
+    /// Moves when something is forgotten. Held while an entry is put in, so that none is put in that was read before.
+    epoch: RwLock<u64>,
+    pats: Bounded<PatId, PresentPat>,
     identities: Bounded<IdentityId, Identity>,
     tokens: Bounded<[u8; 32], Claims>,
-    sites: RwLock<Arc<HashMap<String, Arc<Site>>>>,
+    sites: RwLock<Sites>,
     keys: RwLock<Arc<KeyRing>>,
     revoked: RwLock<HashMap<TokenId, Timestamp>>,
 }
@@ -173,7 +185,7 @@ impl Memory {
             master,
             version: AtomicI64::new(i64::MIN),
             seen: tokio::sync::Mutex::new(0),
-            epoch: AtomicU64::new(0),
+            epoch: RwLock::new(0),
             pats: bounded(),
             identities: bounded(),
             tokens: bounded(),
@@ -218,20 +230,19 @@ impl Memory {
         if entries.is_empty() {
             return Ok(());
         }
-        self.epoch.fetch_add(1, Ordering::SeqCst);
-        let (mut tenants, mut keys) = (false, false);
+        self.move_epoch();
+        let (mut tenants, mut keys, mut tokens) = (false, false, Vec::new());
         for entry in entries {
             match entry {
                 Change::Pat(id) => drop(self.pats.remove(id)),
                 Change::Identity(id) => drop(self.identities.remove(id)),
                 Change::Tenant(_) => tenants = true,
                 Change::Keys => keys = true,
-                Change::Token(id) => {
-                    if let Some(expires) = self.store.revoked_token(*id).await? {
-                        self.note_revoked([(*id, expires)]);
-                    }
-                }
+                Change::Token(id) => tokens.push(*id),
             }
+        }
+        if !tokens.is_empty() {
+            self.note_revoked(self.store.revoked_among(tokens).await?);
         }
         if tenants {
             self.load_sites().await?;
@@ -243,7 +254,7 @@ impl Memory {
     }
 
     async fn forget_everything(&self) -> Result<()> {
-        self.epoch.fetch_add(1, Ordering::SeqCst);
+        self.move_epoch();
         self.pats.clear();
         self.identities.clear();
         self.tokens.clear();
@@ -254,8 +265,13 @@ impl Memory {
 
     async fn load_sites(&self) -> Result<()> {
         let tenants = self.store.tenants().await?;
-        let sites = tenants.iter().map(|tenant| (tenant.name.to_string(), Arc::new(self.site_of(tenant))));
-        *self.sites.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(sites.collect());
+        let mut sites = Sites::default();
+        for tenant in &tenants {
+            let site = Arc::new(self.site_of(tenant));
+            sites.by_key.insert(site.key, Arc::clone(&site));
+            sites.by_name.insert(site.name.to_string(), site);
+        }
+        *self.sites.write().unwrap_or_else(PoisonError::into_inner) = sites;
         Ok(())
     }
 
@@ -266,7 +282,16 @@ impl Memory {
     }
 
     async fn load_keys(&self) -> Result<()> {
-        let ring = open_keys(&self.store, &self.master, self.clock.now()).await?;
+        let records = self.store.signing_keys().await?;
+        let ring = match KeyRing::open(&records, &self.master, self.clock.now()) {
+            Ok(ring) => ring,
+            Err(error) => {
+                // Rotated under another master key, by somebody who can write to the database. What is in memory
+                // still signs and verifies; the operator has until the next start to mend it.
+                tracing::error!(%error, "the signing keys in the database cannot be used; the old ones stay in use");
+                return Ok(());
+            }
+        };
         // Tokens of a key that is gone must not live on as verified.
         self.tokens.clear();
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
@@ -274,10 +299,33 @@ impl Memory {
     }
 
     fn note_revoked(&self, tokens: impl IntoIterator<Item = (TokenId, Timestamp)>) {
+        self.revoked.write().unwrap_or_else(PoisonError::into_inner).extend(tokens);
+    }
+
+    /// Forgets revoked access tokens that have ended by themselves.
+    pub fn prune(&self) {
         let now = self.clock.now();
-        let mut revoked = self.revoked.write().unwrap_or_else(PoisonError::into_inner);
-        revoked.retain(|_, expires| *expires > now);
-        revoked.extend(tokens);
+        self.revoked.write().unwrap_or_else(PoisonError::into_inner).retain(|_, expires| *expires > now);
+    }
+
+    fn move_epoch(&self) {
+        *self.epoch.write().unwrap_or_else(PoisonError::into_inner) += 1;
+    }
+
+    fn epoch(&self) -> u64 {
+        *self.epoch.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts in what was read since `epoch`, unless something was forgotten since: it may have been this.
+    fn keep<K, V>(&self, cache: &Bounded<K, V>, key: K, value: &Arc<V>, epoch: u64)
+    where
+        K: Eq + std::hash::Hash,
+        InBytes: Weighter<K, Arc<V>>,
+    {
+        let now = self.epoch.read().unwrap_or_else(PoisonError::into_inner);
+        if *now == epoch {
+            cache.insert(key, Arc::clone(value));
+        }
     }
 
     /// Whether an access token was revoked.
@@ -287,13 +335,12 @@ impl Memory {
 
     /// The tenant of this name.
     pub fn site(&self, name: &str) -> Option<Arc<Site>> {
-        self.sites.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+        self.sites.read().unwrap_or_else(PoisonError::into_inner).by_name.get(name).cloned()
     }
 
     /// The tenant of this key.
     pub fn site_by_key(&self, key: TenantKey) -> Option<Arc<Site>> {
-        let sites = Arc::clone(&self.sites.read().unwrap_or_else(PoisonError::into_inner));
-        sites.values().find(|site| site.key == key).cloned()
+        self.sites.read().unwrap_or_else(PoisonError::into_inner).by_key.get(&key).cloned()
     }
 
     /// The signing keys.
@@ -302,25 +349,22 @@ impl Memory {
     }
 
     /// What is known of a PAT, and whether it was in memory already.
-    pub async fn pat(&self, id: PatId) -> Result<(Option<Arc<Known>>, bool)> {
-        if let Some(known) = self.pats.get(&id) {
-            return Ok((Some(known), true));
+    pub async fn pat(&self, id: PatId) -> Result<(Option<Known>, bool)> {
+        if let Some(present) = self.pats.get(&id) {
+            return Ok((Some(Known::Present(present)), true));
         }
-        let epoch = self.epoch.load(Ordering::SeqCst);
-        let (pat, hash) = match self.store.credential(id).await? {
-            None => return Ok((None, false)),
+        let epoch = self.epoch();
+        let known = match self.store.credential(id).await? {
+            None => None,
             // Not kept: it is dropped after 90 days, which no change tells of.
-            Some(Credential::Deleted { tenant, hash }) => {
-                return Ok((Some(Arc::new(Known::Deleted { tenant, hash })), false));
+            Some(Credential::Deleted { tenant, hash }) => Some(Known::Deleted { tenant, hash }),
+            Some(Credential::Present { pat, hash }) => {
+                let present = Arc::new(PresentPat::new(pat, hash));
+                self.keep(&self.pats, id, &present, epoch);
+                Some(Known::Present(present))
             }
-            Some(Credential::Present { pat, hash }) => (pat, hash),
         };
-        let known = Arc::new(Known::Present(Arc::new(PresentPat::new(pat, hash))));
-        self.pats.insert(id, Arc::clone(&known));
-        if self.epoch.load(Ordering::SeqCst) != epoch {
-            self.pats.remove(&id);
-        }
-        Ok((Some(known), false))
+        Ok((known, false))
     }
 
     /// Asks the database for a PAT that nobody has, so that a wrong secret costs what an unknown id costs.
@@ -333,13 +377,10 @@ impl Memory {
         if let Some(identity) = self.identities.get(&id) {
             return Ok(Some(identity));
         }
-        let epoch = self.epoch.load(Ordering::SeqCst);
+        let epoch = self.epoch();
         let Some(found) = self.store.credential_owner(id).await? else { return Ok(None) };
         let identity = Arc::new(found);
-        self.identities.insert(id, Arc::clone(&identity));
-        if self.epoch.load(Ordering::SeqCst) != epoch {
-            self.identities.remove(&id);
-        }
+        self.keep(&self.identities, id, &identity, epoch);
         Ok(Some(identity))
     }
 

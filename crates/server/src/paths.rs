@@ -46,12 +46,13 @@ impl PathFacts {
     }
 }
 
-/// The path with every run of slashes made one and none at its end; the root stays `/`.
+/// The path with every run of slashes made one and none at its end, and without needless percent escapes (RFC 3986
+/// section 6.2.2.2); the root stays `/`.
 pub fn normal(path: &str) -> String {
     let mut normal = String::with_capacity(path.len());
     for segment in path.split('/').filter(|segment| !segment.is_empty()) {
         normal.push('/');
-        normal.push_str(segment);
+        push_unescaped(&mut normal, segment);
     }
     if normal.is_empty() {
         normal.push('/');
@@ -59,9 +60,43 @@ pub fn normal(path: &str) -> String {
     normal
 }
 
+/// Adds a segment, with the escapes of letters, digits and `-._~` undone: they mean the same as the characters.
+fn push_unescaped(to: &mut String, segment: &str) {
+    let mut rest = segment;
+    while let Some(at) = rest.find('%') {
+        to.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let escaped = rest.get(1..3).and_then(|hex| u8::from_str_radix(hex, 16).ok()).map(char::from);
+        if let Some(c) = escaped.filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '~')) {
+            to.push(c);
+            rest = &rest[3..];
+        } else {
+            to.push('%');
+            rest = &rest[1..];
+        }
+    }
+    to.push_str(rest);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn needless_escapes_are_undone() {
+        for (given, expected) in [
+            ("/%76%31", "/v1"),
+            ("/a%2Fb", "/a%2Fb"),
+            ("/%", "/%"),
+            ("/%4", "/%4"),
+            ("/%+1", "/%+1"),
+            ("/%zz%7e", "/%zz~"),
+            ("/%é1", "/%é1"),
+            ("/%2e%2E", "/.."),
+        ] {
+            assert_eq!(normal(given), expected);
+        }
+    }
 
     #[test]
     fn slashes_are_made_single() {

@@ -3,44 +3,65 @@
 //! An exchange must not wait for the disk, so the first use in 24 h is written a moment later, with whatever else
 //! was gathered (contract section 9). Failures are counted per client id, reason and address, so that an attack fills
 //! neither the memory nor the trail.
+//!
+//! One task writes ([`Recorder::run`]), round after round. Requests only ask it to ([`Recorder::settle`]): a caller
+//! that hangs up must not take a batch with it.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::limits::{DIFFERENT_FAILURES, WAITING_USES};
 use patron_core::Result;
 use patron_core::clock::Entropy;
 use patron_core::id::{PatId, TenantKey, TrackingId};
 use patron_store::Store;
 use patron_store::audit::FailedUse;
 use patron_store::pats::Use;
+use tokio::sync::{Notify, watch};
+
+use crate::limits::{DIFFERENT_FAILURES, SETTLE_TIMEOUT, WAITING_USES};
 
 /// How long a use may wait in memory.
 const INTERVAL: Duration = Duration::from_millis(500);
+/// Failures are counted over this many intervals, unless somebody looks at the trail.
+const FAILURE_INTERVALS: u32 = 10;
 /// Stands for a client id that cannot be one.
 const MALFORMED: &str = "malformed";
+/// Stands for any client id: of who guesses on after being told to wait, and of what is too much to tell apart.
+const ANY: &str = "*";
 
 #[derive(Default)]
 struct Pending {
     uses: Vec<Use>,
     failures: HashMap<FailedUse, u64>,
+    /// The round that took out last what waited.
+    round: u64,
 }
 
 /// See the module's text.
 pub struct Recorder {
     store: Store,
-    entropy: std::sync::Arc<dyn Entropy>,
+    entropy: Arc<dyn Entropy>,
     pending: Mutex<Pending>,
-    /// Held while a batch is written, so that a flush waits for the batch under way too.
+    /// Held for a round, so that rounds end in the order in which they began.
     writing: tokio::sync::Mutex<()>,
+    wanted: Notify,
+    /// The last round that ended.
+    ended: watch::Sender<u64>,
 }
 
 impl Recorder {
     /// A recorder with nothing in it.
-    pub fn new(store: Store, entropy: std::sync::Arc<dyn Entropy>) -> Self {
-        Self { store, entropy, pending: Mutex::default(), writing: tokio::sync::Mutex::new(()) }
+    pub fn new(store: Store, entropy: Arc<dyn Entropy>) -> Self {
+        Self {
+            store,
+            entropy,
+            pending: Mutex::default(),
+            writing: tokio::sync::Mutex::new(()),
+            wanted: Notify::new(),
+            ended: watch::Sender::new(0),
+        }
     }
 
     fn pending(&self) -> MutexGuard<'_, Pending> {
@@ -57,62 +78,98 @@ impl Recorder {
         }
     }
 
-    /// Takes note of a failed use. What is no id is not kept: it may be a secret in the wrong place.
-    pub fn failed(&self, tenant: TenantKey, client_id: &str, reason: &'static str, address: IpAddr) {
+    /// Takes note of a failed use; `None` counts it with those of other client ids. What is no id is not kept: it may
+    /// be a secret in the wrong place.
+    pub fn failed(&self, tenant: TenantKey, client_id: Option<&str>, reason: &'static str, address: IpAddr) {
+        let client_id = match client_id {
+            Some(id) => PatId::parse(id).map_or_else(|| MALFORMED.to_owned(), |id| id.to_string()),
+            None => ANY.to_owned(),
+        };
         let mut pending = self.pending();
-        let client_id = PatId::parse(client_id).map_or_else(|| MALFORMED.to_owned(), |id| id.to_string());
         let mut failure = FailedUse { tenant, client_id, reason, address: Some(address) };
         if pending.failures.len() >= DIFFERENT_FAILURES && !pending.failures.contains_key(&failure) {
-            failure = FailedUse { client_id: "*".to_owned(), address: None, ..failure };
+            failure = FailedUse { client_id: ANY.to_owned(), address: None, ..failure };
         }
         *pending.failures.entry(failure).or_default() += 1;
     }
 
-    /// Writes what waits, and waits for what is being written. What cannot be written waits on.
+    /// Writes all that waits, after what is being written. What cannot be written waits on.
+    ///
+    /// Not for a task that may be dropped midway, as a request's may: use [`Recorder::settle`] there.
     pub async fn flush(&self) -> Result<()> {
+        self.round(true).await
+    }
+
+    async fn round(&self, with_failures: bool) -> Result<()> {
         let _writing = self.writing.lock().await;
-        let Pending { uses, failures } = std::mem::take(&mut *self.pending());
-        if !uses.is_empty()
-            && let Err(error) = self.store.record_uses(uses.clone()).await
-        {
+        let (uses, failures, round) = {
+            let mut pending = self.pending();
+            pending.round += 1;
+            let failures = if with_failures { std::mem::take(&mut pending.failures) } else { HashMap::new() };
+            (std::mem::take(&mut pending.uses), failures, pending.round)
+        };
+        let result = self.write(uses, failures).await;
+        self.ended.send_replace(round);
+        result
+    }
+
+    async fn write(&self, uses: Vec<Use>, failures: HashMap<FailedUse, u64>) -> Result<()> {
+        let written = if uses.is_empty() { Ok(()) } else { self.store.record_uses(uses.clone()).await };
+        if written.is_err() {
             let mut pending = self.pending();
             let newer = std::mem::replace(&mut pending.uses, uses);
             pending.uses.extend(newer);
+        }
+        let counted = if failures.is_empty() {
+            Ok(())
+        } else {
+            let tracking = TrackingId::random(&self.entropy);
+            self.store.record_failed_uses(failures.clone(), tracking).await
+        };
+        if counted.is_err() {
+            let mut pending = self.pending();
             for (failure, times) in failures {
                 *pending.failures.entry(failure).or_default() += times;
             }
-            return Err(error);
         }
-        if !failures.is_empty() {
-            let tracking = TrackingId::random(&self.entropy);
-            if let Err(error) = self.store.record_failed_uses(failures.clone(), tracking).await {
-                let mut pending = self.pending();
-                for (failure, times) in failures {
-                    *pending.failures.entry(failure).or_default() += times;
-                }
-                return Err(error);
-            }
-        }
-        Ok(())
+        written.and(counted)
     }
 
-    /// Writes what waits before a list or an answer that shows it. That it cannot be written is told to the log: who
-    /// reads is not kept from reading, and what waits is written later.
+    /// Has what waits written before a list or an answer that shows it, if that takes no longer than a moment: who
+    /// reads is not kept from reading by what cannot be written.
     pub async fn settle(&self) {
-        if let Err(error) = self.flush().await {
-            tracing::error!(cause = error.cause(), "uses could not be recorded yet");
+        let mut ended = self.ended.subscribe();
+        let wanted = {
+            let pending = self.pending();
+            let nothing = pending.uses.is_empty() && pending.failures.is_empty();
+            if nothing { pending.round } else { pending.round + 1 }
+        };
+        if *ended.borrow_and_update() >= wanted {
+            return;
+        }
+        self.wanted.notify_one();
+        let written = ended.wait_for(|ended| *ended >= wanted);
+        if tokio::time::timeout(SETTLE_TIMEOUT, written).await.is_err() {
+            tracing::warn!("an answer did not wait any longer for uses to be recorded");
         }
     }
 
     /// Writes what waits, again and again, until `stop` says so, and then once more.
-    pub async fn run(&self, mut stop: tokio::sync::watch::Receiver<bool>) {
+    pub async fn run(&self, mut stop: watch::Receiver<bool>) {
+        let mut intervals = 0;
         loop {
-            let stopping = tokio::select! {
-                () = tokio::time::sleep(INTERVAL) => false,
+            let (all, stopping) = tokio::select! {
+                () = tokio::time::sleep(INTERVAL) => {
+                    intervals += 1;
+                    (intervals % FAILURE_INTERVALS == 0, false)
+                }
+                () = self.wanted.notified() => (true, false),
                 // A sender that is gone stops this as well.
-                _ = stop.wait_for(|stop| *stop) => true,
+                _ = stop.wait_for(|stop| *stop) => (true, true),
             };
-            self.settle().await;
+            if let Err(error) = self.round(all).await {
+                tracing::error!(cause = error.cause(), "uses could not be recorded yet");
+            }
             if stopping {
                 return;
             }

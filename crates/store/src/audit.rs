@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 
 use patron_core::audit::{Action, Context, Event, Party};
 use patron_core::id::{EventId, TenantKey, TrackingId};
@@ -108,39 +109,83 @@ pub struct FailedUse {
     pub address: Option<IpAddr>,
 }
 
-/// The page query, narrowed by a condition that its own index serves.
+/// The page query, narrowed by a condition that its own index serves. It is by time and not by `seq`: a use is
+/// recorded a little later than it happened. Not with a row comparison: SQLite then takes the first index for all.
 macro_rules! page {
     ($condition:literal) => {
         concat!(
             "SELECT seq, id, created, technical_name, actor_kind, actor_id, actor_name, target_kind, target_id, ",
             "target_name, ip_address, tracking_number, operation, status, attributes FROM audit_events ",
-            "WHERE tenant = $1 AND seq < $2 ",
+            "WHERE tenant = $1 AND created BETWEEN $4 AND $2 AND (created < $2 OR seq < $3) ",
             $condition,
-            " ORDER BY seq DESC LIMIT $3"
+            " ORDER BY created DESC, seq DESC LIMIT $5"
         )
     };
 }
 
+/// Which events are read: a stretch of time, and perhaps what an index finds in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Selection {
+    /// The tenant.
+    pub tenant: TenantKey,
+    /// When they happened, in milliseconds since 1970.
+    pub created: RangeInclusive<i64>,
+    /// What they have in common; `None` is nothing.
+    pub common: Option<Common>,
+}
+
+/// What events may have in common.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Common {
+    /// The actor's id.
+    Actor(String),
+    /// The target's id.
+    Target(String),
+    /// The technical name.
+    TechnicalName(String),
+}
+
+impl Selection {
+    /// All events of a tenant.
+    pub fn everything(tenant: TenantKey) -> Self {
+        let created = Timestamp::MIN.millis()..=Timestamp::MAX.millis();
+        Self { tenant, created, common: None }
+    }
+
+    fn page(&self) -> &'static str {
+        match self.common {
+            None => page!(""),
+            Some(Common::Actor(_)) => page!("AND actor_id = $6"),
+            Some(Common::Target(_)) => page!("AND target_id = $6"),
+            Some(Common::TechnicalName(_)) => page!("AND technical_name = $6"),
+        }
+    }
+}
+
 impl Store {
-    /// A page of the trail, newest first: up to `limit` events before the event number `before`, at most those of
-    /// one actor or one target.
+    /// A page of the trail, newest first by when it happened: up to `limit` events of a selection, after the one
+    /// that a page before ended with.
     pub async fn audit_page(
         &self,
-        tenant: TenantKey,
-        actor: Option<String>,
-        target: Option<String>,
-        before: i64,
+        selection: Selection,
+        after: Option<&Recorded>,
         limit: u32,
     ) -> Result<Vec<Recorded>> {
-        let (sql, subject) = match (actor, target) {
-            (None, None) => (page!(""), None),
-            (Some(actor), _) => (page!("AND actor_id = $4"), Some(actor)),
-            (None, Some(target)) => (page!("AND target_id = $4"), Some(target)),
-        };
+        let (created, seq) =
+            after.map_or((*selection.created.end(), i64::MAX), |last| (last.created.millis(), last.seq));
         self.db
             .read("audit_page", move |tx| {
-                let mut values = vec![tenant.into(), before.into(), limit.into()];
-                values.extend(subject.clone().map(Into::into));
+                let sql = selection.page();
+                let mut values = vec![
+                    selection.tenant.into(),
+                    created.into(),
+                    seq.into(),
+                    (*selection.created.start()).into(),
+                    limit.into(),
+                ];
+                values.extend(selection.common.clone().map(|common| match common {
+                    Common::Actor(text) | Common::Target(text) | Common::TechnicalName(text) => text.into(),
+                }));
                 Box::pin(async move { tx.query(sql, &values).await?.iter().map(recorded).collect() })
             })
             .await
@@ -160,7 +205,8 @@ impl Store {
                 Box::pin(async move {
                     for (failure, times) in failures.iter() {
                         let party = Party::other("PERSONAL_ACCESS_TOKEN", failure.client_id.as_str(), "");
-                        let context = Context { actor: party.clone(), address: failure.address, tracking };
+                        let actor = party.clone();
+                        let context = Context { actor, acting: None, address: failure.address, tracking };
                         let event = Event::new(Action::PatUseFailed, party)
                             .with("reason", failure.reason)
                             .with("count", *times);
@@ -171,5 +217,96 @@ impl Store {
                 })
             })
             .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Fixture, operator};
+
+    /// Records a use of a PAT that happened this many seconds from now.
+    async fn used(fixture: &Fixture, pat: &'static str, seconds: i64) {
+        let (store, tenant) = (fixture.store.clone(), fixture.tenant);
+        let now = store.clock.now().plus_seconds(seconds);
+        let write = fixture.store.db.write("used", move |tx| {
+            let store = store.clone();
+            Box::pin(async move {
+                let event = Event::new(Action::PatUsed, Party::other("PERSONAL_ACCESS_TOKEN", pat, ""));
+                record(tx, &store, &Stamp { tenant, context: &operator(), now }, &event).await
+            })
+        });
+        write.await.unwrap();
+    }
+
+    /// The targets on the pages of this size, put together.
+    async fn targets(fixture: &Fixture, selection: &Selection, limit: u32) -> Vec<String> {
+        let mut all: Vec<Recorded> = Vec::new();
+        loop {
+            let page = fixture.store.audit_page(selection.clone(), all.last(), limit).await.unwrap();
+            let full = page.len() == limit as usize;
+            all.extend(page);
+            if !full {
+                return all.into_iter().map(|event| event.target[1].clone()).collect();
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn pages_are_by_the_time_of_what_happened() {
+        let fixture = Fixture::new().await;
+        for (pat, seconds) in [("a", 5), ("b", 9), ("late", 7), ("b", 9), ("c", 9), ("first", 1)] {
+            used(&fixture, pat, seconds).await;
+        }
+        let now = fixture.store.clock.now();
+        let at = |seconds: i64| now.plus_seconds(seconds).millis();
+        let all = Selection::everything(fixture.tenant);
+        let uses = Selection {
+            common: Some(Common::TechnicalName(Action::PatUsed.technical_name().to_owned())),
+            ..all.clone()
+        };
+        let between = |from: i64, to: i64| Selection { created: at(from)..=at(to), ..all.clone() };
+        let of = |pat: &str| Selection { common: Some(Common::Target(pat.to_owned())), ..all.clone() };
+        let by = |actor: &str| Selection {
+            common: Some(Common::Actor(actor.to_owned())),
+            created: at(1)..=at(8),
+            ..all.clone()
+        };
+        let elsewhere = Selection::everything(TenantKey(fixture.tenant.0 + 1));
+        for limit in [1, 2, 100] {
+            for (selection, expected) in [
+                (&uses, &["c", "b", "b", "late", "a", "first"][..]),
+                (&between(1, 9), &["c", "b", "b", "late", "a", "first"]),
+                (&between(5, 7), &["late", "a"]),
+                (&between(6, 6), &[]),
+                (&of("b"), &["b", "b"]),
+                (&of("d"), &[]),
+                (&by("patron-admin"), &["late", "a", "first"]),
+                (&by("b"), &[]),
+                (&elsewhere, &[]),
+            ] {
+                assert_eq!(targets(&fixture, selection, limit).await, expected, "{selection:?}");
+            }
+        }
+        assert_eq!(targets(&fixture, &all, 2).await.len(), 7, "with the tenant's own making");
+    }
+
+    #[tokio::test]
+    async fn a_page_is_read_by_an_index_in_its_order() {
+        let fixture = Fixture::new().await;
+        let of = |common: Option<fn(String) -> Common>| {
+            let common = common.map(|of| of(String::new()));
+            Selection { common, ..Selection::everything(fixture.tenant) }.page()
+        };
+        for (sql, index, equal) in [
+            (of(None), "audit_events_listed", "tenant=?"),
+            (of(Some(Common::Actor)), "audit_events_by_actor", "tenant=? AND actor_id=?"),
+            (of(Some(Common::Target)), "audit_events_by_target", "tenant=? AND target_id=?"),
+            (of(Some(Common::TechnicalName)), "audit_events_by_name", "tenant=? AND technical_name=?"),
+        ] {
+            let range = "created>? AND created<?";
+            let search = format!("SEARCH audit_events USING INDEX {index} ({equal} AND {range})");
+            assert_eq!(fixture.plan(sql), [search], "nothing is sorted, and both bounds are the index's");
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use patron_core::audit::Context;
+use patron_core::id::PatId;
 use patron_core::identity::{Draft, Identity};
 use patron_core::name::TenantName;
 use patron_core::pat::{NewPat, Pat};
@@ -75,6 +76,7 @@ impl Store {
                     let creation = Creation { owner: admin.id, managed: false, per_owner: u32::MAX };
                     let new = with.pat.clone();
                     let pat = pats::insert(tx, &store, &context, tenant.key, creation, new, hash).await?;
+                    remember(tx, &pat).await?;
                     for key in &with.keys {
                         keys::put(tx, key).await?;
                     }
@@ -102,14 +104,11 @@ impl Store {
                 Box::pin(async move {
                     let tenant = default_tenant(tx).await?;
                     let admin = restore_admin(tx, &store, &context, &tenant, &with).await?;
-                    for pat in pats::of_owner(tx, tenant.key, admin.id).await? {
-                        if pat.name == with.pat.name && !pat.managed {
-                            pats::remove(tx, &store, &context, &pat).await?;
-                        }
-                    }
+                    replace_bootstrap_pat(tx, &store, &context, &tenant, &admin, &with).await?;
                     let creation = Creation { owner: admin.id, managed: false, per_owner: u32::MAX };
                     let new = with.pat.clone();
                     let pat = pats::insert(tx, &store, &context, tenant.key, creation, new, hash).await?;
+                    remember(tx, &pat).await?;
                     Ok((tenant, admin, pat))
                 })
             })
@@ -143,4 +142,35 @@ async fn restore_admin(
     let new = identities::update(tx, store, context, &old, new).await?;
     identities::set_password_hash(tx, store, context, &new, hash).await?;
     Ok(new)
+}
+
+/// Deletes the PAT that bootstrap made, and one that has taken its name, which the new one needs.
+async fn replace_bootstrap_pat(
+    tx: &mut Tx,
+    store: &Store,
+    context: &Context,
+    tenant: &Tenant,
+    admin: &Identity,
+    with: &Bootstrap,
+) -> Result<()> {
+    let row = tx.query_opt("SELECT pat FROM bootstrap_pat WHERE tenant = $1", &[tenant.key.into()]).await?;
+    let made = row.map(|row| row.fixed(0).map(PatId::from_bytes)).transpose()?;
+    let made = match made {
+        Some(id) => pats::find(tx, tenant.key, id).await?,
+        None => None,
+    };
+    let mut old: Vec<Pat> = made.into_iter().collect();
+    let same_name = pats::of_owner(tx, tenant.key, admin.id).await?.into_iter();
+    old.extend(same_name.filter(|pat| pat.name == with.pat.name && !pat.managed));
+    old.dedup_by_key(|pat| pat.id);
+    for pat in old {
+        pats::remove(tx, store, context, &pat).await?;
+    }
+    Ok(())
+}
+
+async fn remember(tx: &mut Tx, pat: &Pat) -> Result<()> {
+    let sql = "INSERT INTO bootstrap_pat (tenant, pat) VALUES ($1, $2) ON CONFLICT (tenant) DO UPDATE SET pat = excluded.pat";
+    tx.execute(sql, &[pat.tenant.into(), pat.id.into()]).await?;
+    Ok(())
 }

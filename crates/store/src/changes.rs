@@ -2,6 +2,13 @@
 //!
 //! An entry is written in the transaction of its change, so it can neither be missing nor come early. A reader asks
 //! [`Store::version`] whether anything was committed, and if so [`Store::changes_after`] for what.
+//!
+//! A reader that has seen entry 7 never looks at 7 or below again. So entries are numbered **in the order of their
+//! commits and without gaps**: when 7 can be seen, so can all below it that were not purged, and 8 is the next that
+//! there will ever be. SQLite gives this by its single writer, whose `AUTOINCREMENT` is undone with the rest of a
+//! transaction. Any other engine must give it as well: a sequence does not, for two transactions may commit in
+//! another order than they drew their numbers, and one that is rolled back leaves a gap. A counter row does, which
+//! the transaction moves on and so keeps locked until its commit.
 
 use patron_core::Result;
 use patron_core::id::{IdentityId, PatId, TenantId, TokenId};
@@ -30,7 +37,7 @@ pub enum Change {
 pub struct Changes {
     /// The last entry's number; the next call continues there.
     pub last: i64,
-    /// The entries, or `None` when some of them were purged before this reader came: forget everything.
+    /// The entries, or `None` when some of them are not there, purged before this reader came: forget everything.
     pub entries: Option<Vec<Change>>,
 }
 
@@ -77,9 +84,7 @@ pub(crate) async fn enter(tx: &mut Tx, change: Change, now: Timestamp) -> Result
 impl Store {
     /// The number of the newest entry.
     pub async fn last_change(&self) -> Result<i64> {
-        self.db
-            .read("last_change", |tx| Box::pin(async move { bounds(tx).await.map(|(_, last)| last) }))
-            .await
+        self.db.read("last_change", |tx| Box::pin(async move { last(tx).await })).await
     }
 
     /// What was entered after the entry number `seen`.
@@ -87,17 +92,20 @@ impl Store {
         self.db
             .read("changes_after", move |tx| {
                 Box::pin(async move {
-                    let (first, last) = bounds(tx).await?;
+                    let last = last(tx).await?;
                     if last <= seen {
                         // Ahead of the feed: the database was replaced under this process.
                         let entries = (last == seen).then(Vec::new);
                         return Ok(Changes { last, entries });
                     }
-                    if first > seen + 1 || last - seen > STRETCH {
+                    if last - seen > STRETCH {
                         return Ok(Changes { last, entries: None });
                     }
                     let sql = "SELECT kind, subject FROM changes WHERE seq > $1 AND seq <= $2 ORDER BY seq";
                     let rows = tx.query(sql, &[seen.into(), last.into()]).await?;
+                    if usize::try_from(last - seen) != Ok(rows.len()) {
+                        return Ok(Changes { last, entries: None });
+                    }
                     let entries = rows.iter().map(|row| Ok(Change::from_parts(row.int(0)?, row.blob(1)?)));
                     // A kind that a newer Patron enters is not understood here: forget everything.
                     let entries: Option<Vec<Change>> =
@@ -109,15 +117,110 @@ impl Store {
     }
 }
 
-/// The numbers of the oldest and the newest entry; the newest is never purged.
-async fn bounds(tx: &mut Tx) -> Result<(i64, i64)> {
-    let sql = "SELECT COALESCE(MIN(seq), 1), COALESCE(MAX(seq), 0) FROM changes";
-    tx.query_opt(sql, &[]).await?.map_or(Ok((1, 0)), |row| Ok((row.int(0)?, row.int(1)?)))
+/// The number of the newest entry, which is never purged; 0 when there was none yet.
+async fn last(tx: &mut Tx) -> Result<i64> {
+    let sql = "SELECT COALESCE(MAX(seq), 0) FROM changes";
+    tx.query_opt(sql, &[]).await?.map_or(Ok(0), |row| row.int(0))
 }
 
-/// Drops entries that every running process has long seen.
+/// Drops entries that every running process has long seen: those before the first that is kept, and no other, so that
+/// what is left has no gaps when the clock was set back meanwhile. An entry from further ahead than the feed is kept
+/// was stamped by a clock that was wrong, and keeps nothing.
 pub(crate) async fn purge(tx: &mut Tx, now: Timestamp) -> Result<()> {
-    let sql = "DELETE FROM changes WHERE created < $1 AND seq < (SELECT MAX(seq) FROM changes)";
-    tx.execute(sql, &[now.plus_seconds(-KEPT_SECONDS).into()]).await?;
+    // Reads what it deletes and one more.
+    let sql = "DELETE FROM changes WHERE seq < COALESCE(\
+               (SELECT seq FROM changes WHERE created BETWEEN $1 AND $2 ORDER BY seq LIMIT 1), \
+               (SELECT MAX(seq) FROM changes))";
+    let kept = [now.plus_seconds(-KEPT_SECONDS).into(), now.plus_seconds(KEPT_SECONDS).into()];
+    tx.execute(sql, &kept).await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Fixture;
+
+    fn pat(n: u8) -> Change {
+        Change::Pat(PatId::from_bytes([n; 16]))
+    }
+
+    /// Enters changes, of which the first is number 2: the fixture's tenant is number 1.
+    async fn entered(fixture: &Fixture, changes: &'static [(u8, i64)]) {
+        let now = fixture.store.clock.now();
+        let enter_all = fixture.store.db.write("enter", move |tx| {
+            Box::pin(async move {
+                for &(n, seconds) in changes {
+                    enter(tx, pat(n), now.plus_seconds(seconds)).await?;
+                }
+                Ok(())
+            })
+        });
+        enter_all.await.unwrap();
+    }
+
+    async fn after(fixture: &Fixture, seen: i64) -> Option<Vec<Change>> {
+        fixture.store.changes_after(seen).await.unwrap().entries
+    }
+
+    #[tokio::test]
+    async fn a_reader_is_told_what_it_has_not_seen() {
+        let fixture = Fixture::new().await;
+        assert_eq!(fixture.store.last_change().await.unwrap(), 1);
+        entered(&fixture, &[(2, 0), (3, 0), (4, 0)]).await;
+        assert_eq!(after(&fixture, 1).await, Some(vec![pat(2), pat(3), pat(4)]));
+        assert_eq!(after(&fixture, 3).await, Some(vec![pat(4)]));
+        assert_eq!(after(&fixture, 4).await, Some(vec![]));
+        assert_eq!(after(&fixture, 5).await, None, "another database lies there");
+    }
+
+    #[tokio::test]
+    async fn an_undone_transaction_leaves_no_gap() {
+        let fixture = Fixture::new().await;
+        let undone = fixture.store.db.write("undone", move |tx| {
+            Box::pin(async move {
+                enter(tx, pat(2), Timestamp::MIN).await?;
+                Err::<(), _>(patron_core::Error::internal("undone"))
+            })
+        });
+        undone.await.unwrap_err();
+        entered(&fixture, &[(3, 0)]).await;
+        assert_eq!(after(&fixture, 1).await, Some(vec![pat(3)]));
+    }
+
+    #[tokio::test]
+    async fn whoever_meets_a_gap_forgets_everything() {
+        let fixture = Fixture::new().await;
+        entered(&fixture, &[(2, 0), (3, 0), (4, 0)]).await;
+        fixture.file().execute("DELETE FROM changes WHERE seq = 3", []).unwrap();
+        assert_eq!(after(&fixture, 1).await, None);
+        assert_eq!(after(&fixture, 2).await, None);
+        assert_eq!(after(&fixture, 3).await, Some(vec![pat(4)]));
+    }
+
+    #[tokio::test]
+    async fn old_entries_are_purged_and_only_in_front() {
+        let fixture = Fixture::new().await;
+        let left = || {
+            let file = fixture.file();
+            let mut all = file.prepare("SELECT seq FROM changes ORDER BY seq").unwrap();
+            all.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect::<Vec<i64>>()
+        };
+        // The clock was set back after number 4, and once an hour and more ahead for number 3.
+        entered(&fixture, &[(2, 1), (3, 9_000), (4, 600), (5, -3_000), (6, 300), (7, 700)]).await;
+        let purge_after = async |seconds: i64| {
+            fixture.clock.advance_millis(seconds * 1_000);
+            fixture.store.purge().await.unwrap();
+            left()
+        };
+        assert_eq!(purge_after(3_600).await, [1, 2, 3, 4, 5, 6, 7], "an hour is kept");
+        assert_eq!(purge_after(1).await, [2, 3, 4, 5, 6, 7]);
+        assert_eq!(purge_after(1).await, [4, 5, 6, 7], "what is older than 4 but came after it stays");
+        assert_eq!(after(&fixture, 1).await, None);
+        assert_eq!(after(&fixture, 3).await, Some(vec![pat(4), pat(5), pat(6), pat(7)]));
+        assert_eq!(purge_after(599).await, [7], "what stood before and behind a kept one goes with it");
+        assert_eq!(purge_after(1_000_000).await, [7], "the newest stays, so that its number does");
+        assert_eq!(after(&fixture, 7).await, Some(vec![]));
+        assert_eq!(after(&fixture, 2).await, None);
+    }
 }

@@ -57,31 +57,29 @@ impl Store {
         tenant: TenantKey,
         decide: Decision,
     ) -> Result<Vec<StoredKey>> {
-        let (store, now) = (self.clone(), self.clock.now());
-        self.db
-            .write("rotate_signing_keys", move |tx| {
-                let (store, context, decide) = (store.clone(), context.clone(), Arc::clone(&decide));
-                Box::pin(async move {
-                    let (write, drop) = decide(&all(tx).await?)?;
-                    for kid in drop {
-                        tx.execute("DELETE FROM signing_keys WHERE kid = $1", &[kid.into()]).await?;
-                    }
-                    for key in &write {
-                        put(tx, key).await?;
-                    }
-                    let signs = write.iter().filter(|key| key.activates.is_some() && key.retires.is_none());
-                    let mut event =
-                        Event::new(Action::SigningKeyRotated, Party::other("SIGNING_KEY", "", ""));
-                    for key in signs {
-                        event.target.id.clone_from(&key.kid);
-                        event = event.with("activates", key.activates.unwrap_or(now).to_string());
-                    }
-                    audit::record(tx, &store, &Stamp { tenant, context: &context, now }, &event).await?;
-                    changes::enter(tx, Change::Keys, now).await?;
-                    all(tx).await
-                })
+        let now = self.clock.now();
+        self.change("rotate_signing_keys", context, move |tx, store, context| {
+            let decide = Arc::clone(&decide);
+            Box::pin(async move {
+                let (write, drop) = decide(&all(tx).await?)?;
+                for kid in drop {
+                    tx.execute("DELETE FROM signing_keys WHERE kid = $1", &[kid.into()]).await?;
+                }
+                for key in &write {
+                    put(tx, key).await?;
+                }
+                let signs = write.iter().filter(|key| key.activates.is_some() && key.retires.is_none());
+                let mut event = Event::new(Action::SigningKeyRotated, Party::other("SIGNING_KEY", "", ""));
+                for key in signs {
+                    event.target.id.clone_from(&key.kid);
+                    event = event.with("activates", key.activates.unwrap_or(now).to_string());
+                }
+                audit::record(tx, &store, &Stamp { tenant, context: &context, now }, &event).await?;
+                changes::enter(tx, Change::Keys, now).await?;
+                all(tx).await
             })
-            .await
+        })
+        .await
     }
 }
 

@@ -5,6 +5,7 @@
 //! ([`changes`]); the decision whether it may be done is handed in and taken inside that transaction, on the row
 //! as it is then. Nothing outside [`driver`] names a database engine.
 
+mod acting;
 pub mod audit;
 pub mod bootstrap;
 pub mod changes;
@@ -15,14 +16,17 @@ pub mod keys;
 pub mod migrate;
 pub mod pats;
 pub mod tenants;
+#[cfg(test)]
+mod testing;
 pub mod tokens;
 
 use std::sync::Arc;
 
+use patron_core::audit::Context;
 use patron_core::clock::{Clock, Entropy};
 use patron_core::{Error, Result};
 
-use crate::driver::{Database, Options};
+use crate::driver::{BoxFuture, Database, Options, Tx};
 use crate::migrate::Migration;
 
 const MIGRATIONS: &[Migration] = &[Migration {
@@ -68,6 +72,28 @@ impl Store {
         self.db.version()
     }
 
+    /// Makes a change: one transaction, in which the credential that asks is judged once more before anything else.
+    /// A credential that ended while the request was on its way changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] when the credential is no longer what it was; what `work` answers.
+    async fn change<T, F>(&self, name: &'static str, context: Context, work: F) -> Result<T>
+    where
+        F: for<'t> Fn(&'t mut Tx, Store, Context) -> BoxFuture<'t, Result<T>> + Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        let (store, work) = (self.clone(), Arc::new(work));
+        self.db
+            .write(name, move |tx| {
+                let (store, context, work) = (store.clone(), context.clone(), Arc::clone(&work));
+                Box::pin(async move {
+                    acting::judge(tx, &context, store.clock.now()).await?;
+                    work(tx, store, context).await
+                })
+            })
+            .await
+    }
+
     /// Finishes what is waiting and closes the database.
     pub async fn close(&self) {
         self.db.close().await;
@@ -82,5 +108,103 @@ pub struct OpenError(String);
 impl OpenError {
     fn new(error: &Error) -> Self {
         Self(error.cause().map_or_else(|| error.to_string(), str::to_owned))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::iter;
+
+    use super::testing::Fixture;
+
+    /// Statements that name no tenant, by their text from `WHERE` on (or as a whole). Nothing may come in without
+    /// being named in `docs/architecture.md`.
+    const OF_ALL_TENANTS: &[&str] = &[
+        // `credential` and `credential_owner`: they find out which tenant a credential is of.
+        "WHERE p.id = $1",
+        "WHERE id = $1",
+        // `revoked_tokens` and `revoked_among`: for the memory of all tenants.
+        "WHERE expires > $1",
+        "WHERE jti = $1",
+        // Housekeeping: `record_expired`'s search, and `purge`.
+        "WHERE p.expires <= $1 AND p.expiry_recorded = 0 ORDER BY p.expires LIMIT $2",
+        "WHERE deleted < $1",
+        "WHERE expires < $1",
+    ];
+
+    /// The string literals of a source file, its tests aside, with line continuations put together and the parts of
+    /// a macro or a `concat!` too.
+    fn literals(source: &str) -> Vec<String> {
+        let (source, _) = source.split_once("#[cfg(test)]").unwrap_or((source, ""));
+        let lines = source.lines().filter(|line| !line.trim_start().starts_with("//"));
+        let code = lines.collect::<Vec<_>>().join("\n");
+        let mut rest = code.as_str();
+        let literals = iter::from_fn(move || {
+            let (_, from) = rest.split_once('"')?;
+            let end = from.match_indices('"').map(|(at, _)| at).find(|&at| !from[..at].ends_with('\\'))?;
+            let text = from[..end].split("\\\n").map(str::trim_start).collect::<String>();
+            // What follows with nothing but a comma between is the same text, as in `concat!`.
+            rest = &from[end + 1..];
+            let goes_on =
+                rest.trim_start().strip_prefix(',').is_some_and(|next| next.trim_start().starts_with('"'));
+            Some((text, goes_on))
+        });
+        let mut joined = vec![String::new()];
+        for (text, goes_on) in literals {
+            joined.last_mut().unwrap().push_str(&text);
+            if !goes_on {
+                joined.push(String::new());
+            }
+        }
+        joined
+    }
+
+    #[test]
+    fn every_statement_on_the_rows_of_tenants_names_the_tenant() {
+        let mut missing = OF_ALL_TENANTS.to_vec();
+        let mut held = 0;
+        for source in [
+            include_str!("audit.rs"),
+            include_str!("identities.rs"),
+            include_str!("pats.rs"),
+            include_str!("tokens.rs"),
+        ] {
+            for sql in literals(source) {
+                if sql.contains(" JOIN ") {
+                    assert!(sql.contains("i.tenant = p.tenant"), "{sql}");
+                }
+                let Some(at) = sql.find("WHERE") else {
+                    let wide =
+                        ["UPDATE ", "DELETE ", "SELECT COUNT"].iter().any(|start| sql.starts_with(start));
+                    assert!(!wide, "a statement on every row: {sql}");
+                    continue;
+                };
+                held += 1;
+                let condition = &sql[at..];
+                if !condition.contains("tenant = $") {
+                    let condition = condition.trim_end();
+                    assert!(OF_ALL_TENANTS.contains(&condition), "names no tenant: {sql}");
+                    missing.retain(|known| *known != condition);
+                }
+            }
+        }
+        assert_eq!(missing, [""; 0], "no longer there");
+        assert!(held > 20, "{held} statements were found");
+    }
+
+    #[tokio::test]
+    async fn a_pat_of_an_owner_elsewhere_is_not_shown_with_its_name() {
+        let fixture = Fixture::new().await;
+        let elsewhere = fixture.tenant("acme").await;
+        let (jane, stranger) = (
+            fixture.identity(fixture.tenant, "jane", &[]).await,
+            fixture.identity(elsewhere, "stranger", &[]).await,
+        );
+        let pat = fixture.pat(&jane, "ci").await;
+        assert_eq!(fixture.store.pat(fixture.tenant, pat.id).await.unwrap(), Some(pat.clone()));
+        assert_eq!(fixture.store.pat(elsewhere, pat.id).await.unwrap(), None);
+        let moved = "UPDATE pats SET owner = ?1 WHERE id = ?2";
+        fixture.file().execute(moved, (&stranger.id.as_bytes()[..], &pat.id.as_bytes()[..])).unwrap();
+        assert_eq!(fixture.store.pat(fixture.tenant, pat.id).await.unwrap(), None);
     }
 }

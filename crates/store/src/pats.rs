@@ -26,7 +26,8 @@ macro_rules! select_pat {
     ($($rest:literal),*) => {
         concat!(
             "SELECT p.tenant, p.id, p.owner, i.display_name, p.name, p.scope, p.created, p.last_used, p.managed, ",
-            "p.validity, p.expires, p.user_aware, p.secret_hash FROM pats p JOIN identities i ON i.id = p.owner ",
+            "p.validity, p.expires, p.user_aware, p.secret_hash FROM pats p ",
+            "JOIN identities i ON i.id = p.owner AND i.tenant = p.tenant ",
             $($rest),*
         )
     };
@@ -59,7 +60,7 @@ fn pat(row: &Row) -> Result<Pat> {
     })
 }
 
-/// Why a creation is refused that broke no rule of its own.
+/// What a creation needs beside the [`NewPat`] itself.
 #[derive(Debug, Clone, Copy)]
 pub struct Creation {
     /// Who will own it.
@@ -134,11 +135,10 @@ impl Store {
         new: NewPat,
     ) -> Result<(Pat, Secret)> {
         let secret = Secret::generate(&self.entropy);
-        let (store, hash) = (self.clone(), secret.hash());
+        let hash = secret.hash();
         let made = self
-            .db
-            .write("create_pat", move |tx| {
-                let (store, context, new) = (store.clone(), context.clone(), new.clone());
+            .change("create_pat", context, move |tx, store, context| {
+                let new = new.clone();
                 Box::pin(async move { insert(tx, &store, &context, tenant, creation, new, hash).await })
             })
             .await?;
@@ -183,18 +183,16 @@ impl Store {
         id: PatId,
         decide: Decision<Pat>,
     ) -> Result<Pat> {
-        let store = self.clone();
-        self.db
-            .write("patch_pat", move |tx| {
-                let (store, context, decide) = (store.clone(), context.clone(), Arc::clone(&decide));
-                Box::pin(async move {
-                    let old = find(tx, tenant, id).await?.ok_or_else(access::no_such_pat)?;
-                    let new = decide(&old)?;
-                    update(tx, &store, &context, &old, &new).await?;
-                    Ok(new)
-                })
+        self.change("patch_pat", context, move |tx, store, context| {
+            let decide = Arc::clone(&decide);
+            Box::pin(async move {
+                let old = find(tx, tenant, id).await?.ok_or_else(access::no_such_pat)?;
+                let new = decide(&old)?;
+                update(tx, &store, &context, &old, &new).await?;
+                Ok(new)
             })
-            .await
+        })
+        .await
     }
 
     /// Changes many PATs, all or none, and answers them in the order of their ids.
@@ -206,31 +204,28 @@ impl Store {
         &self,
         context: Context,
         tenant: TenantKey,
-        ids: Vec<PatId>,
+        mut ids: Vec<PatId>,
         decide: Decision<Option<Pat>>,
     ) -> Result<Vec<Pat>> {
-        let (store, mut ids) = (self.clone(), ids);
         ids.sort_unstable();
-        self.db
-            .write("bulk_update_pats", move |tx| {
-                let (store, context) = (store.clone(), context.clone());
-                let (ids, decide) = (ids.clone(), Arc::clone(&decide));
-                Box::pin(async move {
-                    let mut changed = Vec::with_capacity(ids.len());
-                    for id in ids {
-                        let missing = || {
-                            let text = format!("There is no personal access token '{id}'.");
-                            Error::invalid(Detail::ReferenceNotFound, text)
-                        };
-                        let old = find(tx, tenant, id).await?.ok_or_else(missing)?;
-                        let new = decide(&old)?.ok_or_else(missing)?;
-                        update(tx, &store, &context, &old, &new).await?;
-                        changed.push(new);
-                    }
-                    Ok(changed)
-                })
+        self.change("bulk_update_pats", context, move |tx, store, context| {
+            let (ids, decide) = (ids.clone(), Arc::clone(&decide));
+            Box::pin(async move {
+                let mut changed = Vec::with_capacity(ids.len());
+                for id in ids {
+                    let missing = || {
+                        let text = format!("There is no personal access token '{id}'.");
+                        Error::invalid(Detail::ReferenceNotFound, text)
+                    };
+                    let old = find(tx, tenant, id).await?.ok_or_else(missing)?;
+                    let new = decide(&old)?.ok_or_else(missing)?;
+                    update(tx, &store, &context, &old, &new).await?;
+                    changed.push(new);
+                }
+                Ok(changed)
             })
-            .await
+        })
+        .await
     }
 
     /// Deletes a PAT that `decide` lets go.
@@ -244,17 +239,15 @@ impl Store {
         id: PatId,
         decide: Decision<()>,
     ) -> Result<()> {
-        let store = self.clone();
-        self.db
-            .write("delete_pat", move |tx| {
-                let (store, context, decide) = (store.clone(), context.clone(), Arc::clone(&decide));
-                Box::pin(async move {
-                    let old = find(tx, tenant, id).await?.ok_or_else(access::no_such_pat)?;
-                    decide(&old)?;
-                    remove(tx, &store, &context, &old).await
-                })
+        self.change("delete_pat", context, move |tx, store, context| {
+            let decide = Arc::clone(&decide);
+            Box::pin(async move {
+                let old = find(tx, tenant, id).await?.ok_or_else(access::no_such_pat)?;
+                decide(&old)?;
+                remove(tx, &store, &context, &old).await
             })
-            .await
+        })
+        .await
     }
 
     /// Up to `limit` PATs of a selection, oldest first, after the one that `after` names. The filter's outermost
@@ -347,8 +340,9 @@ impl Store {
                         let Some(old) = find(tx, used.tenant, used.pat).await? else { continue };
                         let moves = moves_last_used(old.last_used, used.at);
                         if moves {
-                            let sql = "UPDATE pats SET last_used = $1 WHERE id = $2";
-                            tx.execute(sql, &[used.at.into(), used.pat.into()]).await?;
+                            let sql = "UPDATE pats SET last_used = $1 WHERE id = $2 AND tenant = $3";
+                            let values = [used.at.into(), used.pat.into(), used.tenant.into()];
+                            tx.execute(sql, &values).await?;
                         }
                         if moves || used.always {
                             let event = Event::new(Action::PatUsed, Party::pat(old.id, &old.name));
@@ -374,20 +368,8 @@ impl Store {
                     );
                     let due = tx.query(due, &[now.into(), limit.into()]).await?;
                     let due = due.iter().map(pat).collect::<Result<Vec<_>>>()?;
-                    let context = Context { actor: Party::patron(), address: None, tracking };
                     for pat in &due {
-                        tx.execute("UPDATE pats SET expiry_recorded = 1 WHERE id = $1", &[pat.id.into()])
-                            .await?;
-                        let event = Event::new(Action::PatExpired, Party::pat(pat.id, &pat.name))
-                            .with("expirationDate", date(pat.expiry))
-                            .with("ownerId", pat.owner.to_string());
-                        audit::record(
-                            tx,
-                            &store,
-                            &Stamp { tenant: pat.tenant, context: &context, now },
-                            &event,
-                        )
-                        .await?;
+                        record_expiry(tx, &store, pat, tracking).await?;
                     }
                     Ok(due.len())
                 })
@@ -417,7 +399,8 @@ fn date(expiry: Expiry) -> Json {
     expiry.date().map_or(Json::Null, |at| at.to_string().into())
 }
 
-async fn find(tx: &mut Tx, tenant: TenantKey, id: PatId) -> Result<Option<Pat>> {
+/// The PAT of this id, in the transaction at hand.
+pub(crate) async fn find(tx: &mut Tx, tenant: TenantKey, id: PatId) -> Result<Option<Pat>> {
     let sql = select_pat!("WHERE p.id = $1 AND p.tenant = $2");
     tx.query_opt(sql, &[id.into(), tenant.into()]).await?.map(|row| pat(&row)).transpose()
 }
@@ -495,11 +478,29 @@ pub(crate) async fn insert(
     Ok(pat)
 }
 
+/// Audits that a PAT's expiration date has come, once.
+async fn record_expiry(tx: &mut Tx, store: &Store, pat: &Pat, tracking: TrackingId) -> Result<()> {
+    let now = store.clock.now();
+    let sql = "UPDATE pats SET expiry_recorded = 1 WHERE id = $1 AND tenant = $2 AND expires <= $3 \
+               AND expiry_recorded = 0";
+    if tx.execute(sql, &[pat.id.into(), pat.tenant.into(), now.into()]).await? == 0 {
+        return Ok(());
+    }
+    let context = Context { actor: Party::patron(), acting: None, address: None, tracking };
+    let event = Event::new(Action::PatExpired, Party::pat(pat.id, &pat.name))
+        .with("expirationDate", date(pat.expiry))
+        .with("ownerId", pat.owner.to_string());
+    audit::record(tx, store, &Stamp { tenant: pat.tenant, context: &context, now }, &event).await
+}
+
 async fn update(tx: &mut Tx, store: &Store, context: &Context, old: &Pat, new: &Pat) -> Result<()> {
     if old == new {
         return Ok(());
     }
     let now = store.clock.now();
+    if old.expiry != new.expiry {
+        record_expiry(tx, store, old, context.tracking).await?;
+    }
     if old.name != new.name {
         let sql = "SELECT 1 FROM pats WHERE tenant = $1 AND owner = $2 AND managed = $3 AND name = $4";
         let values = [old.tenant.into(), old.owner.into(), old.managed.into(), new.name.as_str().into()];
@@ -509,7 +510,7 @@ async fn update(tx: &mut Tx, store: &Store, context: &Context, old: &Pat, new: &
     }
     // A new date has yet to come, so its coming has yet to be recorded.
     let sql = "UPDATE pats SET name = $1, scope = $2, expires = $3, user_aware = $4, \
-               expiry_recorded = CASE WHEN $5 = 1 THEN 0 ELSE expiry_recorded END WHERE id = $6";
+               expiry_recorded = CASE WHEN $5 = 1 THEN 0 ELSE expiry_recorded END WHERE id = $6 AND tenant = $7";
     let values = [
         new.name.as_str().into(),
         json(new.scope.as_slice()),
@@ -517,6 +518,7 @@ async fn update(tx: &mut Tx, store: &Store, context: &Context, old: &Pat, new: &
         new.user_aware_token_never_expires.into(),
         (old.expiry != new.expiry).into(),
         old.id.into(),
+        old.tenant.into(),
     ];
     tx.execute(sql, &values).await?;
     let mut event = Event::new(Action::PatUpdated, Party::pat(new.id, &new.name));
@@ -542,10 +544,12 @@ async fn update(tx: &mut Tx, store: &Store, context: &Context, old: &Pat, new: &
 /// Deletes a PAT in the transaction at hand, leaving its id and secret hash behind for 90 days.
 pub(crate) async fn remove(tx: &mut Tx, store: &Store, context: &Context, pat: &Pat) -> Result<()> {
     let now = store.clock.now();
+    record_expiry(tx, store, pat, context.tracking).await?;
     let sql = "INSERT INTO deleted_pats (id, tenant, secret_hash, deleted) \
-               SELECT id, tenant, secret_hash, $1 FROM pats WHERE id = $2";
-    tx.execute(sql, &[now.into(), pat.id.into()]).await?;
-    tx.execute("DELETE FROM pats WHERE id = $1", &[pat.id.into()]).await?;
+               SELECT id, tenant, secret_hash, $1 FROM pats WHERE id = $2 AND tenant = $3";
+    tx.execute(sql, &[now.into(), pat.id.into(), pat.tenant.into()]).await?;
+    let sql = "DELETE FROM pats WHERE id = $1 AND tenant = $2";
+    tx.execute(sql, &[pat.id.into(), pat.tenant.into()]).await?;
     let event =
         Event::new(Action::PatDeleted, Party::pat(pat.id, &pat.name)).with("ownerId", pat.owner.to_string());
     audit::record(tx, store, &Stamp { tenant: pat.tenant, context, now }, &event).await?;

@@ -65,13 +65,11 @@ impl Store {
     /// # Errors
     /// [`Detail::Conflict`] when the name is taken.
     pub async fn create_tenant(&self, context: Context, name: TenantName) -> Result<Tenant> {
-        let store = self.clone();
-        self.db
-            .write("create_tenant", move |tx| {
-                let (store, context, name) = (store.clone(), context.clone(), name.clone());
-                Box::pin(async move { create(tx, &store, &context, &name).await })
-            })
-            .await
+        self.change("create_tenant", context, move |tx, store, context| {
+            let name = name.clone();
+            Box::pin(async move { create(tx, &store, &context, &name).await })
+        })
+        .await
     }
 
     /// The tenant of this name.

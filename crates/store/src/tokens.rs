@@ -20,24 +20,21 @@ impl Store {
         pat: PatId,
         expires: Timestamp,
     ) -> Result<()> {
-        let (store, now) = (self.clone(), self.clock.now());
-        self.db
-            .write("revoke_token", move |tx| {
-                let (store, context) = (store.clone(), context.clone());
-                Box::pin(async move {
-                    let sql = "INSERT INTO revoked_tokens (jti, tenant, expires) VALUES ($1, $2, $3) \
+        let now = self.clock.now();
+        self.change("revoke_token", context, move |tx, store, context| {
+            Box::pin(async move {
+                let sql = "INSERT INTO revoked_tokens (jti, tenant, expires) VALUES ($1, $2, $3) \
                                ON CONFLICT (jti) DO NOTHING";
-                    if tx.execute(sql, &[jti.into(), tenant.into(), expires.into()]).await? == 0 {
-                        return Ok(());
-                    }
-                    let target = Party::other("ACCESS_TOKEN", jti.to_string(), "");
-                    let event =
-                        Event::new(Action::AccessTokenRevoked, target).with("clientId", pat.to_string());
-                    audit::record(tx, &store, &Stamp { tenant, context: &context, now }, &event).await?;
-                    changes::enter(tx, Change::Token(jti), now).await
-                })
+                if tx.execute(sql, &[jti.into(), tenant.into(), expires.into()]).await? == 0 {
+                    return Ok(());
+                }
+                let target = Party::other("ACCESS_TOKEN", jti.to_string(), "");
+                let event = Event::new(Action::AccessTokenRevoked, target).with("clientId", pat.to_string());
+                audit::record(tx, &store, &Stamp { tenant, context: &context, now }, &event).await?;
+                changes::enter(tx, Change::Token(jti), now).await
             })
-            .await
+        })
+        .await
     }
 
     /// All revoked access tokens that would still work, with their ends.
@@ -56,17 +53,42 @@ impl Store {
             .await
     }
 
-    /// Whether one access token was revoked, and when it would have ended.
-    pub async fn revoked_token(&self, jti: TokenId) -> Result<Option<Timestamp>> {
+    /// Those of some access tokens that were revoked, with their ends.
+    pub async fn revoked_among(&self, tokens: Vec<TokenId>) -> Result<Vec<(TokenId, Timestamp)>> {
         self.db
-            .read("revoked_token", move |tx| {
+            .read("revoked_among", move |tx| {
+                let tokens = tokens.clone();
                 Box::pin(async move {
-                    let row = tx
-                        .query_opt("SELECT expires FROM revoked_tokens WHERE jti = $1", &[jti.into()])
-                        .await?;
-                    row.map(|row| convert::time(&row, 0)).transpose()
+                    let mut revoked = Vec::with_capacity(tokens.len());
+                    for jti in tokens {
+                        let sql = "SELECT expires FROM revoked_tokens WHERE jti = $1";
+                        if let Some(row) = tx.query_opt(sql, &[jti.into()]).await? {
+                            revoked.push((jti, convert::time(&row, 0)?));
+                        }
+                    }
+                    Ok(revoked)
                 })
             })
             .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Fixture, operator};
+
+    #[tokio::test]
+    async fn those_that_were_revoked_are_told_from_those_that_were_not() {
+        let fixture = Fixture::new().await;
+        let token = |n: u8| TokenId::from_bytes([n; 16]);
+        let ends = |n: u8| Timestamp::from_millis(2_000_000_000_000 + i64::from(n));
+        let pat = PatId::from_bytes([9; 16]);
+        for n in [1, 2, 3] {
+            fixture.store.revoke_token(operator(), fixture.tenant, token(n), pat, ends(n)).await.unwrap();
+        }
+        let among = fixture.store.revoked_among(vec![token(3), token(4), token(1)]).await.unwrap();
+        assert_eq!(among, [(token(3), ends(3)), (token(1), ends(1))]);
+        assert_eq!(fixture.store.revoked_among(Vec::new()).await.unwrap(), []);
     }
 }

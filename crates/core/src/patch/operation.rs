@@ -10,14 +10,8 @@ use serde_json::{Map, Value};
 use super::{EXPIRATION_DATE, Field};
 use crate::error::{Detail, shorten};
 use crate::json::whole_number;
-use crate::limits::BODY_BYTES;
+use crate::limits::PATCH_COPY_BYTES;
 use crate::time::Timestamp;
-
-/// What all `copy` operations of one patch may copy, in bytes of text plus one a value: more than
-/// [`PATCH_OPERATIONS`](crate::limits::PATCH_OPERATIONS) copies of a longest name. Every other value comes
-/// out of the request's body, which is limited; copies of `/scope` into itself would double it two hundred
-/// times.
-const COPY_BYTES: usize = 4 * BODY_BYTES;
 
 /// Every place that an operation reads or writes.
 pub(super) fn pointers(operation: &PatchOperation) -> impl Iterator<Item = &Pointer> {
@@ -97,7 +91,7 @@ pub(super) fn step(
     }
     if let PatchOperation::Copy(copy) = operation {
         *copied += document.pointer(copy.from.as_str()).map_or(0, weight);
-        if *copied > COPY_BYTES {
+        if *copied > PATCH_COPY_BYTES {
             return Err((Detail::Length, "it copies too much".to_owned()));
         }
     }

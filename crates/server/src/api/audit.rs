@@ -7,12 +7,12 @@ use patron_core::criteria::{AUDIT_EVENTS, Criteria, Operand};
 use patron_core::id::TenantKey;
 use patron_core::limits::PAGE_MAX;
 use patron_store::Store;
-use patron_store::audit::Recorded;
+use patron_store::audit::{Common, Recorded, Selection};
 
+use crate::api::window::Window;
 use crate::app::Request;
 use crate::auth::Caller;
 use crate::body::{Page, Query};
-use crate::limits::ROWS;
 use crate::respond::{self, Answer, Failure};
 
 /// An event as the API writes it.
@@ -56,7 +56,7 @@ pub async fn list(request: Request, caller: Caller) -> Result<Answer, Failure> {
     Ok(answer)
 }
 
-/// The events of one page, and how many there are in all when the page asks for it.
+/// The events of one page, newest first, and how many there are in all when the page asks for it.
 pub async fn select(
     store: &Store,
     tenant: TenantKey,
@@ -64,31 +64,41 @@ pub async fn select(
     page: Page,
 ) -> Result<(Vec<Recorded>, u64)> {
     let criteria = Criteria::parse(filters, AUDIT_EVENTS)?;
-    let one = |field: &str| match criteria.pinned(field).as_deref() {
-        Some([only]) => Some((*only).to_owned()),
-        _ => None,
-    };
-    let (actor, target) = (one("actor.id"), one("target.id"));
-    let (mut before, mut found, mut total) = (i64::MAX, Vec::new(), 0_u64);
-    let (from, to) =
-        (u64::from(page.offset), u64::from(page.offset) + u64::from(page.limit.unwrap_or(u32::MAX)));
+    let mut window = Window::new(page);
+    let Some(selection) = selection(tenant, &criteria) else { return Ok(window.close()) };
+    let mut last: Option<Recorded> = None;
     loop {
-        let rows = store.audit_page(tenant, actor.clone(), target.clone(), before, ROWS).await?;
-        let full = rows.len() == ROWS as usize;
-        before = rows.last().map_or(before, |last| last.seq);
-        for event in rows.into_iter().filter(|event| matches(&criteria, event)) {
-            if (from..to).contains(&total) {
-                found.push(event);
-            }
-            total += 1;
-            if total == to && !page.count {
-                return Ok((found, total));
-            }
-        }
-        if !full {
-            return Ok((found, total));
+        let want = window.rows_to_read(criteria.is_empty());
+        let rows = store.audit_page(selection.clone(), last.as_ref(), want).await?;
+        let full = rows.len() == want as usize;
+        last = rows.last().cloned();
+        rows.into_iter().filter(|event| matches(&criteria, event)).for_each(|event| window.push(event));
+        if !full || window.is_complete() {
+            return Ok(window.close());
         }
     }
+}
+
+/// Which events to read: as few as the database can tell that hold all that match. `None` when none can match.
+fn selection(tenant: TenantKey, criteria: &Criteria) -> Option<Selection> {
+    let created = criteria.bounds("created");
+    // A target has fewer events than an actor as a rule, and an actor fewer than there are of a name.
+    let mut common = None;
+    for field in ["target.id", "actor.id", "technicalName"] {
+        match criteria.pinned(field).as_deref() {
+            Some([]) => return None,
+            Some([only]) if common.is_none() => {
+                let only = (*only).to_owned();
+                common = Some(match field {
+                    "target.id" => Common::Target(only),
+                    "actor.id" => Common::Actor(only),
+                    _ => Common::TechnicalName(only),
+                });
+            }
+            _ => {}
+        }
+    }
+    (!created.is_empty()).then_some(Selection { tenant, created, common })
 }
 
 fn matches(criteria: &Criteria, event: &Recorded) -> bool {

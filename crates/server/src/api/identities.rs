@@ -11,12 +11,12 @@ use patron_core::identity::{self, Identity};
 use patron_core::limits::PAGE_MAX;
 use patron_core::patch::Patch;
 use patron_store::Store;
-use patron_store::identities::no_such_identity;
+use patron_store::identities::{Order, no_such_identity};
 
+use crate::api::window::Window;
 use crate::app::Request;
 use crate::auth::Caller;
-use crate::body::{self, Query};
-use crate::limits::ROWS;
+use crate::body::{self, Page, Query};
 use crate::respond::{self, Answer, Failure};
 
 fn optional(text: &str) -> Option<String> {
@@ -42,30 +42,36 @@ fn public(identity: &Identity) -> PublicIdentity {
 pub async fn list_public(request: Request, caller: Caller) -> Result<Answer, Failure> {
     let query = Query::parse(request.parts.uri.query())?;
     let page = query.page()?;
+    let page = Page { limit: Some(page.limit.unwrap_or(PAGE_MAX)), ..page };
     let criteria = Criteria::parse(query.one("filters")?.unwrap_or_default(), PUBLIC_IDENTITIES)?;
     let sorters = match query.one("sorters")?.unwrap_or_default() {
         "" => Vec::new(),
         given => parse_sorters(given, PUBLIC_IDENTITY_SORTERS)?,
     };
-    let mut found = matching(&request.app.store, caller.tenant, &criteria).await?;
     // `name` is the display name; without a sorter the order is that of the login names, which never changes.
-    if let Some(sorter) = sorters.first() {
-        found.sort_by(|a, b| {
-            let order = (&a.display_name, &a.name).cmp(&(&b.display_name, &b.name));
-            if sorter.descending { order.reverse() } else { order }
-        });
-    }
-    let (skip, take) = (page.offset as usize, page.limit.unwrap_or(PAGE_MAX) as usize);
-    let shown: Vec<PublicIdentity> = found.iter().skip(skip).take(take).map(public).collect();
+    let order = match sorters.first() {
+        None => Order::LoginName,
+        Some(sorter) if sorter.descending => Order::DisplayNameDescending,
+        Some(_) => Order::DisplayName,
+    };
+    let (found, total) = select(&request.app.store, caller.tenant, &criteria, order, page).await?;
+    let shown: Vec<PublicIdentity> = found.iter().map(public).collect();
     let mut answer = respond::json(StatusCode::OK, &shown);
     if page.count {
-        answer.headers_mut().insert("x-total-count", HeaderValue::from(found.len()));
+        answer.headers_mut().insert("x-total-count", HeaderValue::from(total));
     }
     Ok(answer)
 }
 
-/// All identities that the criteria let through, by login name.
-async fn matching(store: &Store, tenant: TenantKey, criteria: &Criteria) -> Result<Vec<Identity>> {
+/// The identities of one page of those that the criteria let through, and how many these are in all when the page
+/// asks for it.
+async fn select(
+    store: &Store,
+    tenant: TenantKey,
+    criteria: &Criteria,
+    order: Order,
+    page: Page,
+) -> Result<(Vec<Identity>, u64)> {
     let matches = |identity: &Identity| {
         let id = identity.id.to_string();
         criteria.matches(&|field: &str| {
@@ -79,24 +85,40 @@ async fn matching(store: &Store, tenant: TenantKey, criteria: &Criteria) -> Resu
             if text.is_empty() { Operand::Null } else { Operand::Text(text) }
         })
     };
+    let mut window = Window::new(page);
+    if let Some(mut found) = named(store, tenant, criteria).await? {
+        found.sort_by(|a, b| order.compare(a, b));
+        found.into_iter().filter(&matches).for_each(|identity| window.push(identity));
+        return Ok(window.close());
+    }
+    let mut last: Option<Identity> = None;
+    loop {
+        let want = window.rows_to_read(criteria.is_empty());
+        let rows = store.identities_page(tenant, order, last.as_ref(), want).await?;
+        let full = rows.len() == want as usize;
+        last = rows.last().cloned();
+        rows.into_iter().filter(&matches).for_each(|identity| window.push(identity));
+        if !full || window.is_complete() {
+            return Ok(window.close());
+        }
+    }
+}
+
+/// The few identities that can match when the criteria name them, by id or by login name; `None` when they do not.
+async fn named(store: &Store, tenant: TenantKey, criteria: &Criteria) -> Result<Option<Vec<Identity>>> {
     let mut found = Vec::new();
     if let Some(ids) = criteria.pinned("id") {
         for id in ids.into_iter().filter_map(IdentityId::parse) {
-            found.extend(store.identity(tenant, id).await?.filter(&matches));
+            found.extend(store.identity(tenant, id).await?);
         }
-        found.sort_by(|a, b| a.name.cmp(&b.name));
-        return Ok(found);
-    }
-    let mut after = String::new();
-    loop {
-        let rows = store.identities_page(tenant, after, ROWS).await?;
-        let full = rows.len() == ROWS as usize;
-        after = rows.last().map(|last| last.name.clone()).unwrap_or_default();
-        found.extend(rows.into_iter().filter(&matches));
-        if !full {
-            return Ok(found);
+    } else if let Some(names) = criteria.pinned("alias") {
+        for name in names {
+            found.extend(store.identity_named(tenant, name.to_owned()).await?);
         }
+    } else {
+        return Ok(None);
     }
+    Ok(Some(found))
 }
 
 fn user(tenant: &str, identity: &Identity) -> AuthUser {

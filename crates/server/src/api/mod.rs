@@ -4,3 +4,4 @@ pub mod audit;
 pub mod identities;
 pub mod pats;
 pub mod tenant;
+mod window;

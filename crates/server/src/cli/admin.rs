@@ -13,7 +13,7 @@ use patron_core::pat::{Draft, Pat, Rules};
 use patron_core::secret::Password;
 use patron_core::time::Timestamp;
 use patron_store::Store;
-use patron_store::identities::no_such_identity;
+use patron_store::identities::{Order, no_such_identity};
 use patron_store::pats::{Creation, Selection};
 use patron_store::tenants::Tenant;
 use serde_json::{Value, json};
@@ -100,8 +100,8 @@ enum IdentityCommand {
     SetLevels {
         /// Its id
         id: String,
-        /// User level; may be repeated; none leaves what everyone has
-        #[arg(long = "level", value_name = "LEVEL")]
+        /// User level; may be repeated; USER alone is what everyone has
+        #[arg(long = "level", value_name = "LEVEL", required = true)]
         levels: Vec<String>,
     },
     /// Refuse an identity's tokens and sessions from the next request on
@@ -157,7 +157,7 @@ enum PatCommand {
         #[arg(long)]
         managed: bool,
     },
-    /// List an identity's tokens, managed ones too
+    /// List the tokens of an identity, or of all; managed ones too
     List {
         /// The identity; all of the tenant's when it is not given
         #[arg(long, value_name = "ID")]
@@ -253,6 +253,14 @@ impl Operator<'_> {
         match command {
             TenantCommand::Create { name } => {
                 let name = TenantName::parse(&name).map_err(explain)?;
+                let settings = &self.session.settings;
+                let host = settings.tenant_domain.as_ref().map(|domain| format!("{name}.{domain}"));
+                if host.is_some() && host.as_deref() == settings.public_url.host_str() {
+                    return Err(format!(
+                        "{name}'s host would be that of public_url, which is the default tenant's"
+                    )
+                    .into());
+                }
                 let made = self.store.create_tenant(operator(), name).await.map_err(explain)?;
                 self.tell(&shown(&made), &columns)
             }
@@ -274,15 +282,15 @@ impl Operator<'_> {
                 self.tell(&shown(&made), &IDENTITY)
             }
             IdentityCommand::List => {
-                let mut all = Vec::new();
-                let mut after = String::new();
+                let (mut all, mut last) = (Vec::new(), None);
                 loop {
-                    let page = self.store.identities_page(tenant, after, ROWS).await.map_err(explain)?;
+                    let page = self.store.identities_page(tenant, Order::LoginName, last.as_ref(), ROWS);
+                    let mut page = page.await.map_err(explain)?;
                     all.extend(page.iter().map(shown));
-                    after = match page.last() {
-                        Some(last) if page.len() == ROWS as usize => last.name.clone(),
-                        _ => return self.tell(&Value::Array(all), &IDENTITY),
-                    };
+                    if page.len() < ROWS as usize {
+                        return self.tell(&Value::Array(all), &IDENTITY);
+                    }
+                    last = page.pop();
                 }
             }
             IdentityCommand::Show { id } => {

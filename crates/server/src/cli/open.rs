@@ -79,7 +79,12 @@ impl Session {
 
 /// What audit events of a command carry.
 pub(super) fn operator() -> Context {
-    Context { actor: Party::operator(), address: None, tracking: TrackingId::random(&SystemEntropy) }
+    Context {
+        actor: Party::operator(),
+        acting: None,
+        address: None,
+        tracking: TrackingId::random(&SystemEntropy),
+    }
 }
 
 /// An error with its cause: whoever runs a command on the database is the operator.

@@ -42,13 +42,13 @@ pub struct Flags {
     /// Where health and metrics are served, or `off` [env: PATRON_MANAGEMENT_LISTEN] [default: 127.0.0.1:9090]
     #[arg(long, global = true, value_name = "ADDRESS:PORT")]
     pub management_listen: Option<OsString>,
-    /// The database [env: PATRON_DATABASE_URL] [default: sqlite:<data dir>/patron.db]
+    /// The database, sqlite:PATH [env: PATRON_DATABASE_URL] [default: patron.db in the data folder]
     #[arg(long, global = true, value_name = "URL")]
     pub database_url: Option<OsString>,
     /// The folder that Patron keeps its files in [env: PATRON_DATA_DIR] [default: patron-data]
     #[arg(long, global = true, value_name = "FOLDER")]
     pub data_dir: Option<OsString>,
-    /// The URL that clients reach the service by [env: PATRON_PUBLIC_URL] [default: http://127.0.0.1:8080]
+    /// The URL that clients reach the service by [env: PATRON_PUBLIC_URL] [default: http:// and where it listens]
     #[arg(long, global = true, value_name = "URL")]
     pub public_url: Option<OsString>,
 }
@@ -205,11 +205,14 @@ impl Settings {
 
     /// A tenant's public URL without a slash at its end: `public_url` with `<tenant>.<tenant_domain>` as its host; the
     /// default tenant's is `public_url` itself (contract section 2).
+    ///
+    /// # Panics
+    /// Never for a name and a domain that were checked: together they are a host name.
     pub fn tenant_url(&self, tenant: &str) -> String {
         let mut url = self.public_url.clone();
         if let Some(domain) = self.tenant_domain.as_deref().filter(|_| tenant != TenantName::DEFAULT) {
-            // Both parts were checked to be host names, so this cannot be refused.
-            let _ = url.set_host(Some(&format!("{tenant}.{domain}")));
+            url.set_host(Some(&format!("{tenant}.{domain}")))
+                .expect("a tenant's name and the tenant domain were checked to be a host name together");
         }
         url.as_str().trim_end_matches('/').to_owned()
     }

@@ -365,6 +365,10 @@ fn wrong_types_and_values_are_refused_with_their_line() {
             "1: tenant_domain: 'a_b.example' is no domain, such as api.example.com".to_owned(),
         ),
         (
+            "tenant_domain = 'example.1'",
+            "1: tenant_domain: 'example.1' is no domain, such as api.example.com".to_owned(),
+        ),
+        (
             "tenant_domain = '127.0.0.1'",
             "1: tenant_domain: '127.0.0.1' is no domain, such as api.example.com".to_owned(),
         ),

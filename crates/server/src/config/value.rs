@@ -177,9 +177,12 @@ pub(super) fn dns_name(text: &str) -> Result<String, String> {
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
+    // What a URL would read as an address, or write in another way, is no host that a tenant can be found by.
+    let in_url = Url::parse(&format!("http://tenant.{name}")).ok();
+    let is_host = in_url.is_some_and(|url| url.host_str() == Some(&format!("tenant.{name}")));
     let is_address = name.parse::<IpAddr>().is_ok();
     let longest = 253 - (patron_core::limits::TENANT_NAME_CHARS + 1);
-    if name.len() <= longest && name.split('.').all(is_label) && !is_address {
+    if name.len() <= longest && name.split('.').all(is_label) && is_host && !is_address {
         Ok(name)
     } else {
         Err(format!("'{}' is no domain, such as api.example.com", shorten(text)))

@@ -8,11 +8,12 @@ use patron_core::clock::Clock as _;
 use patron_core::identity::{Draft, Identity};
 use patron_core::name::TenantName;
 use patron_core::time::Timestamp;
+use patron_store::pats::Use;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::callers::{DEFAULT, UNKNOWN, fresh_name, path_of, replace, unlimited};
-use crate::support::{Call, Pat, Patron, Reply, START, form, operator, run, run_json};
+use crate::support::{Call, Pat, Patron, Reply, START, form, operator, pat_id, run, run_json};
 
 pub(crate) const PATS: &str = "/personal-access-tokens/v1";
 pub(crate) const BULK: &str = "/personal-access-tokens/v1/bulk-update";
@@ -315,4 +316,72 @@ fn the_command_line_is_audited() {
     let wrong = run(dir, &["admin", "audit", "list", "--filters", "nonsense eq \"x\""]);
     assert_eq!(wrong.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&wrong.stderr).contains("'nonsense'"));
+}
+
+/// A use is recorded a little later than it happened, and stands in the trail where it happened.
+#[tokio::test]
+async fn the_trail_is_in_the_order_of_what_happened() {
+    let patron = Patron::with(unlimited).await;
+    let jane = patron.identity("jane", &[]).await;
+    let pat = patron.pat(&jane, "ci", &[]).await;
+    // The use of the credential that asks is in the trail by then.
+    list(&patron, &[]).await.expect(200);
+    patron.pass_seconds(10);
+    let at = patron.clock.now();
+    patron.pass_seconds(10);
+    patron.identity("later", &[]).await;
+    let used = Use { tenant: jane.tenant, pat: pat_id(&pat.id), at, context: operator(), always: true };
+    patron.app.store.record_uses(vec![used]).await.unwrap();
+    patron.pass_seconds(10);
+    patron.identity("last", &[]).await;
+    let names = async |filter: &str, limit: &str, offset: &str| {
+        let rows = list(&patron, &[("filters", filter), ("limit", limit), ("offset", offset)]).await;
+        let rows = rows.expect(200).json();
+        let rows = rows.as_array().unwrap().iter();
+        rows.map(|row| row["target"]["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let after_start = format!("created gt {START}");
+    assert_eq!(names(&after_start, "", "").await, ["last", "later", "ci"]);
+    assert_eq!(names("", "3", "").await, ["last", "later", "ci"]);
+    assert_eq!(names("", "1", "2").await, ["ci"]);
+    assert_eq!(names(&format!("{after_start} and created le {at}"), "", "").await, ["ci"]);
+    assert_eq!(names(&format!("created gt {at}"), "", "").await, ["last", "later"]);
+}
+
+/// What the filter or the page leaves out is not read at all: an event that cannot be read is not in the way.
+#[tokio::test]
+async fn the_trail_is_read_no_further_than_asked() {
+    let patron = Patron::with(unlimited).await;
+    let jane = patron.identity("jane", &[]).await;
+    patron.pass_seconds(10);
+    let from = patron.clock.now();
+    patron.send_as(&patron.admin.basic(), new_pat("ci")).await.expect(200);
+    patron.change(&jane, |jane| jane.enabled = false).await.unwrap();
+    patron.app.recorder.flush().await.unwrap();
+    let file = rusqlite::Connection::open(patron.dir.path().join("patron.db")).unwrap();
+    let broken = file.execute("UPDATE audit_events SET attributes = 'x' WHERE target_name = 'admin'", []);
+    assert_eq!(broken.unwrap(), 1, "the administrator's own making");
+    let (jane, admin) = (jane.id.to_string(), &patron.admin.owner);
+    let filters = |text: String| vec![("filters", text), ("count", "true".to_owned())];
+    for (query, rows) in [
+        (filters(format!("created ge {from}")), 3),
+        (filters(format!("created ge {from} and not technicalName sw \"P\"")), 1),
+        (filters(format!("target.id eq \"{jane}\"")), 2),
+        (filters(format!("target.id eq \"{jane}\" and actor.id eq \"patron-admin\"")), 2),
+        (filters(format!("actor.id eq \"{admin}\"")), 2),
+        (filters("technicalName eq \"IDENTITY_DISABLED\"".to_owned()), 1),
+        (filters(format!("target.id eq \"{admin}\" and target.id eq \"{jane}\"")), 0),
+        (filters(format!("created lt {from} and created gt {from}")), 0),
+        (vec![("limit", "2".to_owned())], 2),
+        (vec![("limit", "1".to_owned()), ("offset", "2".to_owned())], 1),
+    ] {
+        let query: Vec<(&str, &str)> = query.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let reply = list(&patron, &query).await.expect(200);
+        assert_eq!(reply.json().as_array().unwrap().len(), rows, "{query:?}");
+        let total = (query[0].0 == "filters").then(|| rows.to_string());
+        assert_eq!(reply.header("x-total-count"), total.as_deref(), "{query:?}");
+    }
+    for query in [("count", "true"), ("filters", "technicalName sw \"IDENTITY_\""), ("limit", "250")] {
+        list(&patron, &[query]).await.expect_error("500.0 Internal Fault");
+    }
 }

@@ -127,10 +127,9 @@ async fn paths_that_are_none_and_ids_that_are_none_are_404() {
     }
     let upper = patron.admin.id.to_uppercase();
     let doubled = patron.admin.id.repeat(2);
-    let encoded = format!("%{:02x}{}", patron.admin.id.as_bytes()[0], &patron.admin.id[1..]);
     let bases = std::iter::once(PATS).chain(OLDER_PAT_PATHS.iter().map(|(base, ..)| *base));
     for base in bases.chain(["/auth-users/v1"]) {
-        for id in ["x", "me", "%zz", "%00", "..", "%2e%2e", "*", "0", &upper, &doubled, &encoded, NOBODY] {
+        for id in ["x", "me", "%zz", "%00", "..", "%2e%2e", "*", "0", &upper, &doubled, NOBODY] {
             let uri = format!("{base}/{id}");
             let methods: &[&str] =
                 if base == "/auth-users/v1" { &["GET", "PATCH"] } else { &["GET", "PATCH", "DELETE"] };

@@ -1,6 +1,7 @@
 //! Identities (contract sections 2 and 3): the public list, levels, the tenant, and what disabling, enabling and
 //! deleting do to credentials.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use patron::app::App;
@@ -13,7 +14,7 @@ use patron_store::Store;
 use serde_json::{Value, json};
 
 use crate::callers::{ALL, RIGHT_SCOPES, UNKNOWN, fresh_name, replace, respelled, unlimited};
-use crate::support::{Call, Pat, Patron, Reply, form, operator};
+use crate::support::{Call, Pat, Patron, Reply, form, operator, run_json};
 
 const PUBLIC: &str = "/public-identities/v1";
 
@@ -192,6 +193,64 @@ async fn many_identities_are_all_there() {
     assert_eq!(all.len(), 601);
     let found = aliases(&patron, &[("filters", r#"alias sw "made ""#), ("limit", "3")]).await;
     assert_eq!(found.len(), 3);
+}
+
+/// What the page or the filter leaves out is not read at all: an identity that cannot be read is not in the way.
+#[tokio::test]
+async fn identities_are_read_no_further_than_asked() {
+    let patron = Patron::start().await;
+    people(&patron).await;
+    let file = rusqlite::Connection::open(patron.dir.path().join("patron.db")).unwrap();
+    file.execute("UPDATE identities SET levels = 'x' WHERE name = 'bertha'", []).unwrap();
+    let odd = "o'neil \"x\\y\"";
+    for (query, expected) in [
+        (&[("limit", "3")][..], &["admin", "anna", "bert"][..]),
+        (&[("limit", "1"), ("offset", "2")], &["bert"]),
+        (&[("limit", "2"), ("sorters", "name")], &["admin", odd]),
+        (&[("limit", "2"), ("sorters", "-name")], &["anna", "bert"]),
+        (&[("filters", r#"alias eq "bert""#), ("count", "true")], &["bert"]),
+        (&[("filters", r#"alias eq "bert" and alias eq "bertha""#), ("count", "true")], &[]),
+    ] {
+        assert_eq!(aliases(&patron, query).await, expected, "{query:?}");
+    }
+    for query in [("limit", "4"), ("count", "true"), ("filters", r#"alias sw "bert""#)] {
+        list(&patron, &[query]).await.expect_error("500.0 Internal Fault");
+    }
+}
+
+/// More than are read at a time, of whom many have the same display name.
+#[tokio::test]
+async fn many_identities_are_paged_in_every_order() {
+    let patron = Patron::with(unlimited).await;
+    let file = rusqlite::Connection::open(patron.dir.path().join("patron.db")).unwrap();
+    let sql = "WITH RECURSIVE n(i) AS (SELECT 1000 UNION ALL SELECT i + 1 FROM n WHERE i < 2199) \
+               INSERT INTO identities SELECT randomblob(16), 1, 'p' || i, 'name ' || i / 700, '', '', '', '[]', 1, \
+               0, NULL, 0 FROM n";
+    assert_eq!(file.execute(sql, []).unwrap(), 1_200);
+    let display = |row: &Value| row["name"].as_str().unwrap().to_owned();
+    let mut listed = Vec::new();
+    for sorters in ["", "name", "-name"] {
+        let mut rows: Vec<Value> = Vec::new();
+        for offset in ["0", "250", "500", "750", "1000", "1250"] {
+            let query = [("sorters", sorters), ("limit", "250"), ("offset", offset), ("count", "true")];
+            let reply = list(&patron, &query).await.expect(200);
+            assert_eq!(reply.header("x-total-count"), Some("1201"));
+            rows.extend(reply.json().as_array().unwrap().clone());
+        }
+        let ids: HashSet<&str> = rows.iter().map(|row| row["id"].as_str().unwrap()).collect();
+        assert_eq!((rows.len(), ids.len()), (1_201, 1_201), "{sorters}");
+        listed.push(rows);
+    }
+    assert!(listed[0].is_sorted_by_key(|row| row["alias"].as_str().unwrap().to_owned()));
+    assert!(listed[1].is_sorted_by_key(display));
+    listed[1].reverse();
+    assert!(listed[1] == listed[2], "one order is the other turned round");
+
+    let admin = run_json(patron.dir.path(), &["admin", "identity", "list"]);
+    let names = |rows: &[Value], field: &str| {
+        rows.iter().map(|row| row[field].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(admin.as_array().unwrap(), "name"), names(&listed[0], "alias"));
 }
 
 /// Whoever has any good credential may look: it is what `sp:scopes:default` is for.

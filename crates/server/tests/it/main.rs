@@ -26,6 +26,7 @@ mod limits;
 mod lists;
 mod managed;
 mod matrix;
+mod meanwhile;
 mod metadata;
 mod older;
 mod openapi;

@@ -367,3 +367,30 @@ async fn with_every_use_told_no_use_succeeds_untold() {
     patron.exchange(&janes.id, &janes.secret).await.expect(200);
     assert_eq!(events(&patron, "PERSONAL_ACCESS_TOKEN_USED").await.len(), 1);
 }
+
+/// An expiry is told once, also when the PAT is deleted or revived before anybody looked.
+#[tokio::test]
+async fn an_expiry_is_told_before_a_deletion_or_a_new_date() {
+    let patron = Patron::start().await;
+    let user = patron.identity("user", &[]).await;
+    let (gone, revived) = (patron.pat(&user, "gone", &[]).await, patron.pat(&user, "revived", &[]).await);
+    let helper = patron.pat(&user, "helper", &[]).await;
+    let one = |pat: &crate::support::Pat| format!("{PATS}/{}", pat.id);
+    let date = |at: String| serde_json::json!([{ "op": "replace", "path": "/expirationDate", "value": at }]);
+    for pat in [&gone, &revived] {
+        let soon = date(patron.in_seconds(60));
+        patron.send(Call::new("PATCH", &one(pat)).auth(&helper.basic()).json_patch(&soon)).await.expect(200);
+    }
+    patron.pass_seconds(61);
+    patron.send(Call::new("DELETE", &one(&gone)).auth(&helper.basic())).await.expect(204);
+    let later = date(patron.in_seconds(3_600));
+    patron
+        .send(Call::new("PATCH", &one(&revived)).auth(&helper.basic()).json_patch(&later))
+        .await
+        .expect(200);
+    patron::housekeeping::once(&patron.app).await.unwrap();
+    let expired = patron.events("PERSONAL_ACCESS_TOKEN_EXPIRED").await;
+    let mut told: Vec<_> = expired.iter().map(|event| event["target"]["name"].as_str().unwrap()).collect();
+    told.sort_unstable();
+    assert_eq!(told, ["gone", "revived"]);
+}

@@ -26,6 +26,7 @@ use patron_core::name::TenantName;
 use patron_core::pat::{Draft, Rules};
 use patron_core::time::Timestamp;
 use patron_store::Store;
+use patron_store::audit::Selection;
 use patron_store::bootstrap::Bootstrap;
 use patron_store::pats::Creation;
 use serde_json::{Value, json};
@@ -194,9 +195,11 @@ impl Patron {
     /// `tenants.test` its tenant domain.
     pub(crate) async fn with(change: impl FnOnce(&mut Settings)) -> Self {
         let dir = TempDir::new().unwrap();
-        let mut settings = Settings::default();
-        settings.public_url = "http://patron.test".parse().unwrap();
-        settings.tenant_domain = Some("tenants.test".to_owned());
+        let mut settings = Settings {
+            public_url: "http://patron.test".parse().unwrap(),
+            tenant_domain: Some("tenants.test".to_owned()),
+            ..Settings::default()
+        };
         change(&mut settings);
         let clock = Arc::new(ManualClock::new(Timestamp::parse(START).unwrap()));
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
@@ -230,6 +233,13 @@ impl Patron {
         };
         let app = App::build(Arc::new(settings), store, master(), clock.clone(), entropy).await.ok().unwrap();
         let app = Arc::new(app);
+        // Dropped with the runtime of the test.
+        let recorder = Arc::clone(&app.recorder);
+        let (never, stop) = tokio::sync::watch::channel(false);
+        tokio::spawn(async move {
+            let _never = never;
+            recorder.run(stop).await;
+        });
         Self { front: Front::new(app.clone()), app, clock, admin, dir }
     }
 
@@ -313,7 +323,7 @@ impl Patron {
     pub(crate) async fn events(&self, technical_name: &str) -> Vec<Value> {
         self.app.recorder.flush().await.unwrap();
         let tenant = self.tenant(TenantName::DEFAULT).await;
-        let events = self.app.store.audit_page(tenant, None, None, i64::MAX, 10_000).await.unwrap();
+        let events = self.app.store.audit_page(Selection::everything(tenant), None, 10_000).await.unwrap();
         let events = events.iter().map(|event| patron::api::audit::written(event, TenantName::DEFAULT));
         let events = events.map(|event| serde_json::to_value(event).unwrap());
         events.filter(|event| event["technicalName"] == technical_name).collect()
@@ -322,7 +332,12 @@ impl Patron {
 
 /// What changes by the operator carry.
 pub(crate) fn operator() -> Context {
-    Context { actor: Party::operator(), address: None, tracking: TrackingId::random(&SystemEntropy) }
+    Context {
+        actor: Party::operator(),
+        acting: None,
+        address: None,
+        tracking: TrackingId::random(&SystemEntropy),
+    }
 }
 
 pub(crate) fn identity_id(text: &str) -> IdentityId {
@@ -334,7 +349,7 @@ pub(crate) fn pat_id(text: &str) -> PatId {
 }
 
 /// How long a test waits for something that must happen.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Patron as a process of its own, on a free port, in a folder of its own; ended by its pid when dropped.
 pub(crate) struct Server {

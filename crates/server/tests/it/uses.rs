@@ -1,6 +1,7 @@
 //! Uses and failed uses of PATs: `lastUsed`, and what the audit trail keeps of them (contract sections 4 and 9).
 
 use patron_core::clock::Clock as _;
+use patron_store::audit::{Common, Selection};
 use serde_json::{Value, json};
 
 use super::support::*;
@@ -100,8 +101,8 @@ async fn every_use_when_the_operator_wants_it() {
     patron.send(pat.exchange()).await.expect(200);
     // In the trail when the answer is given, without a flush: nothing succeeds without its record.
     let tenant = patron.tenant("default").await;
-    let events =
-        patron.app.store.audit_page(tenant, None, Some(pat.id.clone()), i64::MAX, 100).await.unwrap();
+    let of_pat = Selection { common: Some(Common::Target(pat.id.clone())), ..Selection::everything(tenant) };
+    let events = patron.app.store.audit_page(of_pat, None, 100).await.unwrap();
     let uses: Vec<_> = events.iter().filter(|event| event.technical_name == USED).collect();
     assert_eq!(uses.len(), 4, "an exchange, two over Basic, an exchange; no access token");
     assert_eq!(patron.last_used(&pat).await, START, "which moves no more often for that");

@@ -1,0 +1,97 @@
+use super::*;
+use crate::testing::{Fixture, operator};
+
+/// Who is on the pages of this size, put together.
+async fn listed(fixture: &Fixture, order: Order, limit: u32) -> Vec<Identity> {
+    let mut all: Vec<Identity> = Vec::new();
+    loop {
+        let page = fixture.store.identities_page(fixture.tenant, order, all.last(), limit).await.unwrap();
+        let full = page.len() == limit as usize;
+        all.extend(page);
+        if !full {
+            return all;
+        }
+    }
+}
+
+#[tokio::test]
+async fn pages_of_every_order_put_together_have_everybody_once() {
+    let fixture = Fixture::new().await;
+    let highest = char::MAX.to_string().repeat(NAME_CHARS);
+    let mut expected = Vec::new();
+    for (name, display) in [
+        ("d", "same"),
+        ("a", "same"),
+        ("c", "same"),
+        ("B", "Same"),
+        ("b", "ä"),
+        (&highest, &highest),
+        ("e", "sam"),
+        ("f", "same"),
+    ] {
+        let draft =
+            Draft { name: name.to_owned(), display_name: Some(display.to_owned()), ..Draft::default() };
+        let made = fixture.store.create_identity(operator(), fixture.tenant, draft).await.unwrap();
+        expected.push(made);
+    }
+    let elsewhere = fixture.tenant("acme").await;
+    fixture.identity(elsewhere, "b", &[]).await;
+    for order in [Order::LoginName, Order::DisplayName, Order::DisplayNameDescending] {
+        expected.sort_by(|a, b| order.compare(a, b));
+        for limit in [1, 2, 3, 100] {
+            assert_eq!(listed(&fixture, order, limit).await, expected, "{order:?}, {limit} at a time");
+        }
+    }
+    assert_eq!(expected[0].name, highest);
+}
+
+#[tokio::test]
+async fn a_page_is_read_by_an_index_in_its_order() {
+    let fixture = Fixture::new().await;
+    for (order, index) in [
+        (Order::LoginName, "sqlite_autoindex_identities_2 (tenant=? AND (name,id)>(?,?))"),
+        (Order::DisplayName, "identities_by_display_name (tenant=? AND (display_name,id)>(?,?))"),
+        (Order::DisplayNameDescending, "identities_by_display_name (tenant=? AND (display_name,id)<(?,?))"),
+    ] {
+        let plan = fixture.plan(order.page());
+        assert_eq!(plan, [format!("SEARCH identities USING INDEX {index}")], "{order:?}");
+    }
+}
+
+fn assert_last<T: std::fmt::Debug>(result: Result<T>) {
+    assert_eq!(result.unwrap_err().to_string(), identity::last_admin().to_string());
+}
+
+#[tokio::test]
+async fn a_level_that_looks_like_the_administrators_is_none() {
+    let fixture = Fixture::new().await;
+    let admin = fixture.identity(fixture.tenant, "admin", &["HELPDESK", ORG_ADMIN]).await;
+    for (name, level) in [
+        ("wildcard", "ORGXADMIN"),
+        ("case", "org_admin"),
+        ("longer", "XORG_ADMIN"),
+        ("quoted", "X\"ORG_ADMIN"),
+        ("escaped", "ORG!_ADMIN"),
+    ] {
+        fixture.identity(fixture.tenant, name, &[level]).await;
+    }
+    let disabled = fixture.identity(fixture.tenant, "disabled", &[ORG_ADMIN]).await;
+    let (id, store) = (admin.id, &fixture.store);
+    let disable: Decision = Arc::new(|old: &Identity| Ok(Identity { enabled: false, ..old.clone() }));
+    let change = async |id, decide: &Decision| {
+        store.change_identity(operator(), fixture.tenant, id, Arc::clone(decide)).await
+    };
+    change(disabled.id, &disable).await.unwrap();
+    let elsewhere = fixture.tenant("acme").await;
+    fixture.identity(elsewhere, "admin", &[ORG_ADMIN]).await;
+
+    let demote: Decision = Arc::new(|old: &Identity| Ok(Identity { levels: Vec::new(), ..old.clone() }));
+    assert_last(change(id, &disable).await);
+    assert_last(change(id, &demote).await);
+    let deleted = store.delete_identity(operator(), fixture.tenant, id).await;
+    assert_last(deleted);
+
+    let enable: Decision = Arc::new(|old: &Identity| Ok(Identity { enabled: true, ..old.clone() }));
+    change(disabled.id, &enable).await.unwrap();
+    change(id, &disable).await.unwrap();
+}
