@@ -1,9 +1,9 @@
-//! Who may do what with which PAT (contract sections 3 and 5).
+//! Who may do what with which PAT (contract sections 3 and 5), and which scopes a credential has (section 6).
 //!
 //! A PAT that the caller may not see is not found; one that it sees but may not change is forbidden. So that the
 //! two cannot be mixed up, handlers ask here and nowhere else.
 
-use crate::error::{Error, Result, shorten};
+use crate::error::{Detail, Error, Result, shorten};
 use crate::id::IdentityId;
 use crate::rights::{Catalogue, PAT_RIGHTS, PLATFORM, Right, RightSet};
 use crate::scope::{self, ScopeList};
@@ -142,6 +142,55 @@ impl Holder<'_> {
         self.require(catalogue, Right::MANAGED_MANAGE).map(|()| true)
     }
 
+    /// Refuses the end of an access token: those of the PAT in use (`own`) are the caller's, anyone's take
+    /// `all:manage` (contract section 6).
+    pub fn revoke(&self, own: bool) -> Result<()> {
+        if own || self.rights.has(Right::ALL_MANAGE) {
+            return Ok(());
+        }
+        Err(Error::forbidden("The access token was made from another personal access token."))
+    }
+
+    /// Whether the credential has every scope that is open to its owner.
+    fn has_all_scopes(&self) -> bool {
+        self.scopes.is_none_or(ScopeList::grants_all)
+    }
+
+    /// Whether the credential has a scope: it names it, or it has [`scope::ALL`] and the scope is open to the
+    /// owner's levels.
+    fn has_scope(&self, catalogue: &Catalogue, wanted: &str) -> bool {
+        self.scopes.is_some_and(|held| catalogue.names_scope(held, wanted))
+            || (self.has_all_scopes() && catalogue.is_open(wanted, self.levels))
+    }
+
+    /// Refuses a gateway's request for a scope that the credential does not have, or that grants nothing because it
+    /// is not open to the owner's levels (contract section 6, `/forward-auth`).
+    pub fn require_scope(&self, catalogue: &Catalogue, wanted: &str) -> Result<()> {
+        if self.has_scope(catalogue, wanted) && catalogue.is_open(wanted, self.levels) {
+            return Ok(());
+        }
+        let text = format!("The credential does not have the scope '{}'.", shorten(wanted));
+        Err(Error::forbidden(text))
+    }
+
+    /// The scopes that a token request narrows its PAT to, spelled as asked: each must be one that the PAT has
+    /// (contract section 6). One that is not open to the owner's levels grants nothing, and may be named all the same.
+    ///
+    /// # Errors
+    /// [`Detail::Value`] for a parameter that is no list of scopes, or names one that the PAT lacks.
+    pub fn narrowed(&self, catalogue: &Catalogue, asked: &str) -> Result<ScopeList> {
+        let malformed = || Error::invalid(Detail::Value, "The scope parameter is malformed.");
+        let asked = ScopeList::parse_parameter(asked).ok_or_else(malformed)?;
+        match asked.as_slice().iter().find(|wanted| !self.has_scope(catalogue, wanted)) {
+            None => Ok(asked),
+            Some(excess) => {
+                let text =
+                    format!("The personal access token does not have the scope '{}'.", shorten(excess));
+                Err(Error::invalid(Detail::Value, text))
+            }
+        }
+    }
+
     /// No escalation: refuses scopes that the credential in use lacks, apart from those that the PAT already has.
     ///
     /// A credential with [`scope::ALL`] lacks none of its owner's; [`scope::DEFAULT`] exceeds nobody; a scope whose
@@ -156,8 +205,7 @@ impl Holder<'_> {
         let Some(held) = self.scopes.filter(|held| !held.grants_all()) else { return Ok(()) };
         let exceeds = |wanted: &&String| {
             let wanted = wanted.as_str();
-            let named =
-                |list: &ScopeList| list.as_slice().iter().any(|scope| catalogue.same_scope(scope, wanted));
+            let named = |list: &ScopeList| catalogue.names_scope(list, wanted);
             let by_rights = || {
                 let entry = catalogue.scope(wanted).filter(|entry| !entry.rights.is_empty());
                 entry.is_some_and(|entry| self.rights.contains(entry.rights))
@@ -192,8 +240,10 @@ impl Holder<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
-    use crate::rights::ORG_ADMIN;
+    use crate::rights::{CustomScope, ORG_ADMIN};
 
     const ME: IdentityId = IdentityId::from_bytes([1; 16]);
     const OTHER: IdentityId = IdentityId::from_bytes([2; 16]);
@@ -266,5 +316,90 @@ mod tests {
         let narrow = Someone::new(ORG_ADMIN, &["idn:auth-user:manage"]);
         assert!(narrow.holder(&catalogue).grant_levels(&catalogue, &levels(&[ORG_ADMIN])).is_err());
         assert!(narrow.holder(&catalogue).grant_levels(&catalogue, &[]).is_ok());
+    }
+
+    /// Of every level `demo:x`, of `CERT_ADMIN` alone `demo:y`.
+    fn with_demo_scopes() -> Catalogue {
+        let custom = |name: &str, level: &str| CustomScope {
+            name: name.to_owned(),
+            description: String::new(),
+            rights: Vec::new(),
+            levels: vec![level.to_owned()],
+        };
+        Catalogue::new(&BTreeMap::new(), &[custom("demo:x", "*"), custom("demo:y", "CERT_ADMIN")]).unwrap()
+    }
+
+    #[test]
+    fn a_token_is_narrowed_to_what_its_pat_has() {
+        let catalogue = with_demo_scopes();
+        let narrowed = |scopes: &[&str], asked: &str| {
+            let user = Someone::new("USER", scopes);
+            let narrowed = user.holder(&catalogue).narrowed(&catalogue, asked);
+            narrowed.map(|list| list.joined()).map_err(|error| error.to_string())
+        };
+        let lacks =
+            |scope: &str| Err(format!("The personal access token does not have the scope '{scope}'."));
+        let malformed = Err("The scope parameter is malformed.".to_owned());
+        // By name: spelled as asked, in either spelling of Patron's own, also where it grants nothing.
+        let named = ["sp:my-personal-access-tokens:read", "demo:y", "nobody:knows"];
+        for asked in ["idn:my-personal-access-tokens:read demo:y", "nobody:knows"] {
+            assert_eq!(narrowed(&named, asked), Ok(asked.to_owned()));
+        }
+        assert_eq!(narrowed(&named, "demo:y demo:x"), lacks("demo:x"));
+        assert_eq!(narrowed(&named, scope::ALL), lacks(scope::ALL));
+        // With all scopes: what is open to the owner's levels.
+        for open in ["demo:x", scope::ALL, scope::DEFAULT, "idn:my-personal-access-tokens:manage"] {
+            assert_eq!(narrowed(&[scope::ALL], open), Ok(open.to_owned()));
+        }
+        for closed in ["demo:y", "sp:audit-events:read", "nobody:knows"] {
+            assert_eq!(narrowed(&[scope::ALL], closed), lacks(closed));
+        }
+        for wrong in ["", "  ", "a\"b"] {
+            assert_eq!(narrowed(&[scope::ALL], wrong), malformed, "{wrong:?}");
+        }
+        let long = "x".repeat(100);
+        assert_eq!(narrowed(&["a"], &long), lacks(&shorten(&long)));
+    }
+
+    #[test]
+    fn a_gateway_grants_what_is_held_and_open() {
+        let catalogue = with_demo_scopes();
+        let granted = |level: &str, scopes: &[&str], wanted: &str| {
+            let someone = Someone::new(level, scopes);
+            match someone.holder(&catalogue).require_scope(&catalogue, wanted) {
+                Ok(()) => true,
+                Err(Error::Forbidden { text }) => {
+                    assert_eq!(text, format!("The credential does not have the scope '{wanted}'."));
+                    false
+                }
+                Err(other) => panic!("{other:?}"),
+            }
+        };
+        for (level, scopes, wanted, expected) in [
+            ("USER", "demo:x", "demo:x", true),
+            ("USER", "demo:x", "demo:y", false),
+            ("USER", scope::ALL, "demo:x", true),
+            ("USER", scope::ALL, "demo:y", false),
+            ("CERT_ADMIN", scope::ALL, "demo:y", true),
+            ("CERT_ADMIN", "demo:y", "demo:y", true),
+            ("USER", "demo:y", "demo:y", false),
+            ("USER", "nobody:knows", "nobody:knows", false),
+            ("USER", "sp:my-personal-access-tokens:read", "idn:my-personal-access-tokens:read", true),
+        ] {
+            assert_eq!(granted(level, &[scopes], wanted), expected, "{level} with {scopes} wants {wanted}");
+        }
+    }
+
+    #[test]
+    fn ones_own_access_tokens_are_revoked_or_anyones_with_the_right() {
+        let catalogue = Catalogue::built_in();
+        let may = |level: &str, scope: &str, own| {
+            Someone::new(level, &[scope]).holder(&catalogue).revoke(own).is_ok()
+        };
+        assert!(may("USER", scope::DEFAULT, true));
+        assert!(!may("USER", scope::ALL, false));
+        assert!(may(ORG_ADMIN, scope::ALL, false));
+        assert!(may(ORG_ADMIN, "sp:all-personal-access-tokens:manage", false));
+        assert!(!may(ORG_ADMIN, "sp:all-personal-access-tokens:read", false));
     }
 }

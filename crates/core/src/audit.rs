@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde_json::{Map, Value};
 
-use crate::id::{IdentityId, PatId, TokenId, TrackingId};
+use crate::id::{IdentityId, PatId, TenantKey, TokenId, TrackingId};
 use crate::scope::ScopeList;
 
 /// What happened.
@@ -128,6 +128,8 @@ impl Party {
 /// two lie a body that takes its time to arrive and whatever is committed meanwhile.
 #[derive(Debug, Clone)]
 pub struct Acting {
+    /// Its tenant.
+    pub tenant: TenantKey,
     /// The PAT in use, or from which the access token in use was made.
     pub pat: PatId,
     /// The access token in use; `None` for the PAT itself.

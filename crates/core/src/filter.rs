@@ -51,11 +51,6 @@ impl Filter {
         Self { null: true, ranges: vec![first()..=last()] }
     }
 
-    /// Whether this leaves nothing out.
-    pub fn is_everything(&self) -> bool {
-        *self == Self::everything()
-    }
-
     /// Whether a PAT that was never used is in.
     pub fn includes_null(&self) -> bool {
         self.null
@@ -180,15 +175,15 @@ mod tests {
     fn nothing_is_no_filter() {
         for text in ["", " ", " \t\r\n  "] {
             let filter = parsed(text);
-            assert!(filter.is_everything());
+            assert_eq!(filter, Filter::everything());
             assert!(
                 filter.matches(None)
                     && filter.matches(Some(Timestamp::MIN))
                     && filter.matches(Some(Timestamp::MAX))
             );
         }
-        assert!(parsed("lastUsed isnull or not lastUsed isnull").is_everything());
-        assert!(!parsed("lastUsed isnull").is_everything());
+        assert_eq!(parsed("lastUsed isnull or not lastUsed isnull"), Filter::everything());
+        assert_ne!(parsed("lastUsed isnull"), Filter::everything());
     }
 
     #[test]

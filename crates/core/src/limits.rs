@@ -1,5 +1,9 @@
-//! Every limit in one place. A limit that the operator may set has its default here and its setting in
-//! `patron config check`; the others are part of the contract.
+//! The limits of the rules: how much, how long and how many. [`PATS_PER_OWNER`] is the default of a setting; the others
+//! cannot be set.
+//!
+//! What bounds the service's own time and memory is in `server/src/limits.rs`; which values a setting takes, in its row
+//! of `server/src/config/table.rs`. A number that one rule alone counts on, such as the six months of the older paths,
+//! stands beside that rule.
 
 /// PATs that an owner may have, managed ones aside. Setting `pat_limits.per_owner`.
 pub const PATS_PER_OWNER: u32 = 10;

@@ -1,6 +1,6 @@
 //! The personal access token: its fields, its expiry and its state (contract section 4).
 
-use crate::error::{Detail, Error, Result};
+use crate::error::{Detail, Error, Result, shorten};
 use crate::id::{IdentityId, PatId, TenantKey};
 use crate::limits::{LAST_USED_STEP_SECONDS, VALIDITY_MAX_SECONDS, VALIDITY_MIN_SECONDS};
 use crate::name;
@@ -67,6 +67,12 @@ impl Expiry {
     /// The expiry on this date, or none.
     pub fn from_date(date: Option<Timestamp>) -> Self {
         date.map_or(Self::Never, Self::At)
+    }
+
+    /// What comes first, this or `ends`, both in seconds since 1970 as the claim `exp` counts them: no access token
+    /// outlives its PAT (contract section 4).
+    pub fn cuts_short(self, ends: i64) -> i64 {
+        self.date().map_or(ends, |date| ends.min(date.seconds()))
     }
 
     /// Whether it has come. In its last second a PAT counts as expired (contract section 11): an access token made
@@ -199,6 +205,27 @@ fn future_date(given: Option<&str>, now: Timestamp) -> Result<Option<Timestamp>>
     Ok(Some(date))
 }
 
+/// Who will own a PAT that `caller` asks for: the caller, or for a managed one the identity that `ownerId` names.
+/// An empty `ownerId` is none.
+///
+/// # Errors
+/// [`Detail::Value`] for an owner without `managed`, [`Detail::Missing`] for `managed` without an owner,
+/// [`Detail::ReferenceNotFound`] for what is no identity's id. Whether there is such an identity the store finds out.
+pub fn owner_of(caller: IdentityId, managed: bool, owner_id: Option<&str>) -> Result<IdentityId> {
+    match (managed, owner_id.filter(|id| !id.is_empty())) {
+        (false, None) => Ok(caller),
+        (false, Some(_)) => Err(Error::invalid(
+            Detail::Value,
+            "Field 'ownerId' goes with \"managed\": true; the owner is the caller.",
+        )),
+        (true, None) => Err(Error::invalid(Detail::Missing, "A managed token needs the field 'ownerId'.")),
+        (true, Some(id)) => IdentityId::parse(id).ok_or_else(|| {
+            let text = format!("There is no enabled identity '{}'.", shorten(id));
+            Error::invalid(Detail::ReferenceNotFound, text)
+        }),
+    }
+}
+
 fn needs_acknowledgement() -> Error {
     let text =
         "Without 'expirationDate' the token never expires; 'userAwareTokenNeverExpires' must then be true.";
@@ -209,6 +236,12 @@ impl Pat {
     /// Whether it works.
     pub fn state(&self, now: Timestamp) -> State {
         self.expiry.state(now)
+    }
+
+    /// When an access token made at `now` ends, in seconds since 1970: after the PAT's validity, or sooner with the
+    /// PAT. At least one second is left of a PAT that is [`State::Live`].
+    pub fn access_token_ends(&self, now: Timestamp) -> i64 {
+        self.expiry.cuts_short(now.seconds() + i64::from(self.validity.seconds()))
     }
 
     /// Its patchable part.
@@ -395,5 +428,42 @@ mod tests {
         assert!(moves_last_used(None, first));
         assert!(!moves_last_used(Some(first), first.plus_seconds(86_399)));
         assert!(moves_last_used(Some(first), first.plus_seconds(86_400)));
+    }
+
+    #[test]
+    fn no_access_token_outlives_its_pat() {
+        let now = at("2026-08-31T12:00:00.900Z");
+        let left = |expiry, seconds| {
+            let validity = Validity::from_seconds(seconds).unwrap();
+            Pat { validity, expiry, ..pat() }.access_token_ends(now) - now.seconds()
+        };
+        let expires = |text| Expiry::At(at(text));
+        assert_eq!(left(Expiry::Never, 900), 900);
+        assert_eq!(left(expires("2026-08-31T12:15:00Z"), 900), 900);
+        assert_eq!(left(expires("2026-08-31T12:14:59.999Z"), 900), 899);
+        // The last moment of a PAT that still works.
+        let last = expires("2026-08-31T12:00:01.900Z");
+        assert_eq!((last.state(now), left(last, 900)), (State::Live, 1));
+        assert_eq!(
+            expires("2026-08-31T12:00:00Z").cuts_short(i64::MAX),
+            at("2026-08-31T12:00:00Z").seconds()
+        );
+    }
+
+    #[test]
+    fn a_managed_pat_names_its_owner_and_no_other_does() {
+        let (me, other) = (IdentityId::from_bytes([1; 16]), IdentityId::from_bytes([2; 16]));
+        let id = other.to_string();
+        assert_eq!(owner_of(me, false, None).unwrap(), me);
+        assert_eq!(owner_of(me, false, Some("")).unwrap(), me);
+        assert_eq!(owner_of(me, true, Some(&id)).unwrap(), other);
+        let refused = |managed, owner_id| match owner_of(me, managed, owner_id) {
+            Err(Error::Invalid { detail, .. }) => detail,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(refused(false, Some(&id)), Detail::Value);
+        assert_eq!(refused(true, None), Detail::Missing);
+        assert_eq!(refused(true, Some("")), Detail::Missing);
+        assert_eq!(refused(true, Some(&id[1..])), Detail::ReferenceNotFound);
     }
 }

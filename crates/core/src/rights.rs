@@ -384,6 +384,11 @@ impl Catalogue {
             || built_in_right_of_scope(one).is_some_and(|right| built_in_right_of_scope(other) == Some(right))
     }
 
+    /// Whether one of `scopes` is `wanted`, perhaps in the other spelling.
+    pub fn names_scope(&self, scopes: &ScopeList, wanted: &str) -> bool {
+        scopes.as_slice().iter().any(|scope| self.same_scope(scope, wanted))
+    }
+
     /// Whether the catalogue lets an identity with these levels use the scope. A scope in no catalogue is open to nobody.
     pub fn is_open(&self, scope: &str, levels: &[String]) -> bool {
         self.scope(scope).is_some_and(|entry| entry.is_open_to(levels))

@@ -53,6 +53,7 @@ impl Caller {
     /// As the audit trail names it.
     pub fn context(&self, address: IpAddr, tracking: TrackingId) -> Context {
         let acting = Acting {
+            tenant: self.tenant,
             pat: self.pat,
             token: self.token,
             pat_scopes: self.token.is_none().then(|| self.scopes.clone()),

@@ -208,21 +208,6 @@ impl<K: Hash + Eq> SlidingWindow<K> {
         Ok(())
     }
 
-    /// Records a failure, whether or not the limit is reached.
-    pub fn failure(&self, key: K, now: Timestamp) {
-        if self.limit > 0 {
-            self.record(&mut self.shard(&key, now), key, now);
-        }
-    }
-
-    /// Whether the limit is reached, and for how long; counts nothing.
-    pub fn blocked(&self, key: &K, now: Timestamp) -> Option<RetryAfterSeconds> {
-        if self.limit == 0 {
-            return None;
-        }
-        self.wait(&mut self.shard(key, now), key, now)
-    }
-
     /// Locks the part that `key` is in. The keys' hash is seeded anew in every process, so nobody outside can pick
     /// keys that share a lock.
     fn shard(&self, key: &K, now: Timestamp) -> MutexGuard<'_, Shard<K>> {
@@ -355,30 +340,13 @@ mod tests {
         let limiter = SlidingWindow::new(0, 10);
         for _ in 0..1_000 {
             assert_eq!(limiter.hit(1, at(0)), Ok(()));
-            limiter.failure(1, at(0));
         }
-        assert_eq!(limiter.blocked(&1, at(0)), None);
         assert_eq!(keys_of(&limiter), 0);
 
         let off = AuthFailures::new(0, 0);
         for _ in 0..1_000 {
             assert_eq!(off.wrong([192, 0, 2, 1].into(), Some("x"), at(0)), Ok(()));
         }
-    }
-
-    #[test]
-    fn failures_count_past_the_limit_and_asking_does_not() {
-        let limiter = SlidingWindow::new(2, 60);
-        limiter.failure(1, at(0));
-        for _ in 0..10 {
-            assert_eq!(limiter.blocked(&1, at(0)), None);
-        }
-        limiter.failure(1, at(0));
-        assert_eq!(limiter.blocked(&1, at(1)), Some(RetryAfterSeconds(60)));
-        limiter.failure(1, at(30_000));
-        limiter.failure(1, at(30_000));
-        assert_eq!(limiter.blocked(&1, at(60_000)), Some(RetryAfterSeconds(30)));
-        assert_eq!(limiter.blocked(&1, at(90_000)), None);
     }
 
     #[test]
@@ -541,10 +509,11 @@ mod tests {
         #[test]
         fn no_clock_breaks_it(times in prop::collection::vec(any::<i64>(), 0..60)) {
             let limiter = SlidingWindow::with_keys(2, 1, 10);
+            let failures = AuthFailures::new(2, 3);
             for (n, millis) in times.into_iter().enumerate() {
                 limiter.hit(n % 5, Timestamp::from_millis(millis)).ok();
-                limiter.failure(n % 3, Timestamp::from_millis(millis));
-                limiter.blocked(&(n % 3), Timestamp::from_millis(millis));
+                let client = format!("{}", n % 3);
+                failures.wrong([192, 0, 2, 1].into(), Some(&client), Timestamp::from_millis(millis)).ok();
             }
         }
     }

@@ -1,5 +1,7 @@
 //! What bounds the service's time and memory, whatever comes in. The limits of the rules, such as the bytes of a
-//! body or the characters of a name, are in [`patron_core::limits`].
+//! body or the characters of a name, are in [`patron_core::limits`]; those that the operator sets, in
+//! [`crate::config`]; those of the database, such as how many writes may wait, in `patron_store::driver`. A number that
+//! says how a part works, such as the buckets of a window, stands in that part.
 
 use std::time::Duration;
 

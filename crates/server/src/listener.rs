@@ -356,8 +356,11 @@ mod tests {
         let mut reading = serving.connect(REQUEST);
         let (closed, when_closed) = mpsc::channel();
         let silent = serving.connect(b"");
+        let address = serving.address;
+        // By then twice as long has passed as one may be silent.
         let watching = std::thread::spawn(move || {
             rest_of(silent);
+            rest_of(TcpStream::connect(address).unwrap());
             closed.send(()).unwrap();
         });
         let mut answer = Vec::new();

@@ -1,7 +1,7 @@
 //! The API's description (OpenAPI 3.1): the rows of [`crate::routes`], told to people and generators.
 //!
-//! The older paths are left out: they answer as `/personal-access-tokens/v1` does, and new clients should not use
-//! them. `/openapi.json` is pinned by a snapshot test.
+//! The older paths are left out: they answer as `/personal-access-tokens/v1` does, some by older rules, and new
+//! clients should not use them. `/openapi.json` is pinned by a snapshot test.
 
 use std::collections::BTreeMap;
 
@@ -89,7 +89,7 @@ fn told(name: &str) -> Option<Told> {
     Some(match name {
         "create" => Told {
             summary: "Create a personal access token",
-            about: "The owner is the caller. Without expirationDate it never expires, and userAwareTokenNeverExpires \
+            about: "The owner is the caller, or for a managed token the identity that ownerId names. Without expirationDate it never expires, and userAwareTokenNeverExpires \
                     must then be true. The secret is in this answer and nowhere else.",
             parameters: &[],
             body: Some((JSON, "CreatePersonalAccessTokenRequest")),
@@ -154,8 +154,8 @@ fn told(name: &str) -> Option<Told> {
         },
         "exchange" => Told {
             summary: "Exchange a personal access token for an access token",
-            about: "RFC 6749 section 4.4: grant_type=client_credentials with client_id and client_secret in the form, \
-                    the query or HTTP Basic; scope narrows. The access token is an ES256 JWT (RFC 9068).",
+            about: "RFC 6749 section 4.4: grant_type=client_credentials with client_id and client_secret in the form \
+                    (urlencoded or multipart), the query or HTTP Basic; scope narrows. The access token is an ES256 JWT (RFC 9068).",
             parameters: &[],
             body: Some((FORM, "")),
             answer: ("200", "The access token.", Some("TokenResponse")),
@@ -197,7 +197,7 @@ fn told(name: &str) -> Option<Told> {
             ],
             body: None,
             answer: ("200", "It may pass.", None),
-            errors: &["401", "403"],
+            errors: &["400", "401", "403", "500", "503"],
         },
         "list-public-identities" => Told {
             summary: "List identities, as everyone may know them",
@@ -227,7 +227,7 @@ fn told(name: &str) -> Option<Told> {
         },
         "patch-auth-user" => Told {
             summary: "Set an identity's levels",
-            about: "JSON Patch of /capabilities.",
+            about: "JSON Patch of /capabilities, which are the levels.",
             parameters: &[ID],
             body: Some((PATCH, "JsonPatchOperation[]")),
             answer: ("200", "The identity as it is now.", Some("AuthUser")),

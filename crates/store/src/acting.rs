@@ -12,9 +12,9 @@ pub(crate) async fn judge(tx: &mut Tx, context: &Context, now: Timestamp) -> Res
     let Some(acting) = &context.acting else { return Ok(()) };
     // A PAT in its last second counts as expired, as everywhere.
     let sql = "SELECT 1 FROM pats p JOIN identities i ON i.id = p.owner AND i.tenant = p.tenant \
-               WHERE p.id = $1 AND (p.expires IS NULL OR p.expires >= $2) AND i.enabled = 1 \
+               WHERE p.id = $1 AND p.tenant = $7 AND (p.expires IS NULL OR p.expires >= $2) AND i.enabled = 1 \
                AND i.generation = $3 AND i.levels = $4 AND p.scope = COALESCE($5, p.scope) \
-               AND NOT EXISTS (SELECT 1 FROM revoked_tokens WHERE jti = $6)";
+               AND NOT EXISTS (SELECT 1 FROM revoked_tokens WHERE jti = $6 AND tenant = $7)";
     let token = acting.token.map_or(Value::Null, Value::from);
     let values = [
         acting.pat.into(),
@@ -23,6 +23,7 @@ pub(crate) async fn judge(tx: &mut Tx, context: &Context, now: Timestamp) -> Res
         json(&acting.levels),
         acting.pat_scopes.as_ref().map_or(Value::Null, |scopes| json(scopes.as_slice())),
         token,
+        acting.tenant.into(),
     ];
     match tx.query_opt(sql, &values).await? {
         Some(_) => Ok(()),

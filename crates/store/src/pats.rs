@@ -60,7 +60,7 @@ fn pat(row: &Row) -> Result<Pat> {
     })
 }
 
-/// Why a creation is refused that broke no rule of its own.
+/// What a creation needs beside the [`NewPat`] itself.
 #[derive(Debug, Clone, Copy)]
 pub struct Creation {
     /// Who will own it.

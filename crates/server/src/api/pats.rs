@@ -8,11 +8,11 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use futures_util::stream;
 use patron_api as wire;
 use patron_core::access::{self, Holder, Target, Whose};
-use patron_core::error::{Detail, shorten};
+use patron_core::bulk::{BulkDraft, BulkUpdate};
+use patron_core::error::Detail;
 use patron_core::filter::Filter;
 use patron_core::id::{IdentityId, PatId};
-use patron_core::limits::BULK_IDS;
-use patron_core::pat::{Draft, Expiry, Pat, Rules};
+use patron_core::pat::{self, Draft, Expiry, Pat, Rules};
 use patron_core::patch::{Patch, Patchable};
 use patron_core::rights::RightSet;
 use patron_core::scope::ScopeList;
@@ -84,7 +84,7 @@ pub async fn create(mut request: Request, caller: Caller) -> Result<Answer, Fail
     let asked: wire::CreatePersonalAccessTokenRequest = body::typed(&mut request, ignored).await?;
     let app = &request.app;
     let managed = asked.managed.unwrap_or(false);
-    let owner = owner_of(&caller, managed, asked.owner_id.as_deref())?;
+    let owner = pat::owner_of(caller.identity.id, managed, asked.owner_id.as_deref())?;
     let draft = Draft {
         name: asked.name,
         scope: asked.scope,
@@ -109,22 +109,6 @@ pub async fn create(mut request: Request, caller: Caller) -> Result<Answer, Fail
     let mut answer = respond::json(StatusCode::OK, &answer);
     answer.headers_mut().insert("cache-control", HeaderValue::from_static("no-store"));
     Ok(answer)
-}
-
-/// Who will own the PAT: the caller, or for a managed one the identity that is named.
-fn owner_of(caller: &Caller, managed: bool, owner_id: Option<&str>) -> Result<IdentityId> {
-    match (managed, owner_id.filter(|id| !id.is_empty())) {
-        (false, None) => Ok(caller.identity.id),
-        (false, Some(_)) => Err(Error::invalid(
-            Detail::Value,
-            "Field 'ownerId' goes with \"managed\": true; the owner is the caller.",
-        )),
-        (true, None) => Err(Error::invalid(Detail::Missing, "A managed token needs the field 'ownerId'.")),
-        (true, Some(id)) => IdentityId::parse(id).ok_or_else(|| {
-            let text = format!("There is no enabled identity '{}'.", shorten(id));
-            Error::invalid(Detail::ReferenceNotFound, text)
-        }),
-    }
 }
 
 /// Two official clients lose the secret of a created PAT, or misread its date, when `expirationDate` is null
@@ -350,7 +334,7 @@ pub async fn delete(request: Request, caller: Caller) -> Result<Answer, Failure>
 /// `PATCH` and `POST /bulk-update`: one patch of the expiry for up to 25 PATs, all or none.
 pub async fn bulk_update(mut request: Request, caller: Caller) -> Result<Answer, Failure> {
     let body = body::json_of(&mut request, &["application/json"]).await?;
-    let (ids, patch) = bulk_request(&body)?;
+    let BulkUpdate { ids, patch } = bulk_request(body)?;
     let decider = Decider::new(&request, &caller);
     let decide = move |pat: &Pat| {
         if !decider.holder().bulk_update(&decider.app.catalogue, target(pat))? {
@@ -367,7 +351,7 @@ pub async fn bulk_update(mut request: Request, caller: Caller) -> Result<Answer,
     Ok(respond::json(StatusCode::OK, &changed.iter().map(without_flag).collect::<Vec<_>>()))
 }
 
-fn bulk_request(body: &serde_json::Value) -> Result<(Vec<PatId>, Patch)> {
+fn bulk_request(body: serde_json::Value) -> Result<BulkUpdate> {
     #[derive(serde::Deserialize)]
     struct Asked {
         ids: Option<Vec<String>>,
@@ -376,27 +360,6 @@ fn bulk_request(body: &serde_json::Value) -> Result<(Vec<PatId>, Patch)> {
     if !body.is_object() {
         return Err(Error::invalid(Detail::Syntax, "The body is no JSON object."));
     }
-    let asked: Asked = body::decode(body.clone())?;
-    let missing = |field: &str| Error::invalid(Detail::Missing, format!("Field '{field}' is required."));
-    let given = asked.ids.filter(|ids| !ids.is_empty()).ok_or_else(|| missing("ids"))?;
-    let patch = Patch::parse(&asked.patch.ok_or_else(|| missing("patch"))?)?;
-    if given.len() > BULK_IDS {
-        return Err(Error::invalid(Detail::Length, format!("Field 'ids' has more than {BULK_IDS} ids.")));
-    }
-    let mut ids = Vec::with_capacity(given.len());
-    for id in &given {
-        if id.trim().is_empty() {
-            return Err(Error::invalid(Detail::Value, "Field 'ids' has a blank id."));
-        }
-        let unknown = || {
-            let text = format!("There is no personal access token '{}'.", shorten(id));
-            Error::invalid(Detail::ReferenceNotFound, text)
-        };
-        let id = PatId::parse(id).ok_or_else(unknown)?;
-        if ids.contains(&id) {
-            return Err(Error::invalid(Detail::Value, format!("Field 'ids' has '{id}' twice.")));
-        }
-        ids.push(id);
-    }
-    Ok((ids, patch))
+    let Asked { ids, patch } = body::decode(body)?;
+    BulkDraft { ids, patch }.check()
 }

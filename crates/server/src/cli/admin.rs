@@ -100,8 +100,8 @@ enum IdentityCommand {
     SetLevels {
         /// Its id
         id: String,
-        /// User level; may be repeated; none leaves what everyone has
-        #[arg(long = "level", value_name = "LEVEL")]
+        /// User level; may be repeated; USER alone is what everyone has
+        #[arg(long = "level", value_name = "LEVEL", required = true)]
         levels: Vec<String>,
     },
     /// Refuse an identity's tokens and sessions from the next request on
@@ -157,7 +157,7 @@ enum PatCommand {
         #[arg(long)]
         managed: bool,
     },
-    /// List an identity's tokens, managed ones too
+    /// List the tokens of an identity, or of all; managed ones too
     List {
         /// The identity; all of the tenant's when it is not given
         #[arg(long, value_name = "ID")]

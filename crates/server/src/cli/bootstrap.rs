@@ -58,12 +58,16 @@ pub(super) async fn bootstrap(
     if before && !reset {
         return Ok(None);
     }
-    let master = session.master_key(!before)?;
+    let (entropy, now) = (Session::entropy(), SystemClock.now());
+    // The keys of a bootstrap before stay, so what opens them is not asked for.
+    let keys = if before {
+        Vec::new()
+    } else {
+        keys::bootstrap(now, &session.master_key(true)?, &entropy as &dyn Entropy)?.to_vec()
+    };
     let file = Unfinished::create(&session.data_dir()?.join(FILE))?;
-    let entropy = Session::entropy();
     let password = Password::generate(&entropy);
     let password_hash = Passwords::new(1, entropy.clone()).hash(password.clone()).await.map_err(explain)?;
-    let now = SystemClock.now();
     let admin = IdentityDraft {
         name: ADMIN.to_owned(),
         display_name: Some("Administrator".to_owned()),
@@ -79,11 +83,7 @@ pub(super) async fn bootstrap(
         admin: admin.check(&session.catalogue()?).map_err(explain)?,
         password_hash,
         pat: pat.check(Rules::Current, now).map_err(explain)?,
-        keys: if before {
-            Vec::new()
-        } else {
-            keys::bootstrap(now, &master, &entropy as &dyn Entropy)?.to_vec()
-        },
+        keys,
     };
     let made = if before {
         Some(store.reset_admin(operator(), with).await.map_err(explain)?)

@@ -42,13 +42,13 @@ pub struct Flags {
     /// Where health and metrics are served, or `off` [env: PATRON_MANAGEMENT_LISTEN] [default: 127.0.0.1:9090]
     #[arg(long, global = true, value_name = "ADDRESS:PORT")]
     pub management_listen: Option<OsString>,
-    /// The database [env: PATRON_DATABASE_URL] [default: sqlite:<data dir>/patron.db]
+    /// The database, sqlite:PATH [env: PATRON_DATABASE_URL] [default: patron.db in the data folder]
     #[arg(long, global = true, value_name = "URL")]
     pub database_url: Option<OsString>,
     /// The folder that Patron keeps its files in [env: PATRON_DATA_DIR] [default: patron-data]
     #[arg(long, global = true, value_name = "FOLDER")]
     pub data_dir: Option<OsString>,
-    /// The URL that clients reach the service by [env: PATRON_PUBLIC_URL] [default: http://127.0.0.1:8080]
+    /// The URL that clients reach the service by [env: PATRON_PUBLIC_URL] [default: http:// and where it listens]
     #[arg(long, global = true, value_name = "URL")]
     pub public_url: Option<OsString>,
 }

@@ -177,7 +177,7 @@ pub const SETTINGS: &[Setting] = &[
         in_file: false,
         env: Some("PATRON_MASTER_KEY"),
         takes: "32 bytes, as 64 hex digits or in Base64",
-        default: "none",
+        default: "the file `master.key` in `data_dir`",
         about: "The key that signing keys are wrapped with in the database. It is never printed.",
         set: |s, raw| raw.checked(value::master_key).map(|key| s.master_key = Some(key)),
         show: |s| if s.master_key.is_some() { json!("set") } else { Value::Null },
@@ -219,7 +219,7 @@ pub const SETTINGS: &[Setting] = &[
         env: Some("PATRON_RATE_LIMITS_AUTH_FAILURES_PER_ADDRESS"),
         takes: "0 to 1000000",
         default: "`100`",
-        about: "The same per address, or per /64 of IPv6.",
+        about: "The same per address, or per /64 of IPv6; forged access tokens count too.",
         set: |s, raw| raw.number(0..=HIGHEST_RATE).map(|n| s.rate_limits.auth_failures_per_address = n),
         show: |s| json!(s.rate_limits.auth_failures_per_address),
         ..PLAIN

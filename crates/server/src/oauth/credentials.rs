@@ -83,21 +83,13 @@ fn credentials(mut id: Zeroizing<String>, mut secret: Zeroizing<String>) -> Opti
     })
 }
 
-/// Who sent an OAuth request. It has no `Debug`.
-pub struct Client {
-    /// What they presented.
-    pub credentials: ClientCredentials,
-    /// Whether the secret came in an `Authorization: Basic` header.
-    pub used_basic: bool,
-}
-
 /// Takes the client's credentials out of the headers and the parameters. `Authorization` of another scheme is not
 /// looked at: clients send along what they have.
 ///
 /// # Errors
 /// `invalid_request` for two secrets or two different ids (contract section 6) or two `Authorization` headers;
 /// `invalid_client` when an id or a secret is missing, or the Basic header is malformed.
-pub fn take_client(headers: &HeaderMap, params: &mut Params) -> Result<Client, OAuthError> {
+pub fn take_client(headers: &HeaderMap, params: &mut Params) -> Result<ClientCredentials, OAuthError> {
     let mut ids = params.take_all("client_id");
     let mut secrets = params.take_all("client_secret");
     let mut basics = headers.get_all(header::AUTHORIZATION).into_iter();
@@ -115,12 +107,12 @@ pub fn take_client(headers: &HeaderMap, params: &mut Params) -> Result<Client, O
         return Err(OAuthError::request("Two different client ids were sent."));
     }
     if let Some(credentials) = basic {
-        return Ok(Client { credentials, used_basic: true });
+        return Ok(credentials);
     }
     match (ids.pop(), secrets.pop()) {
-        (Some(id), Some(secret)) => credentials(id, secret)
-            .map(|credentials| Client { credentials, used_basic: false })
-            .ok_or_else(|| OAuthError::client("The client did not authenticate.")),
+        (Some(id), Some(secret)) => {
+            credentials(id, secret).ok_or_else(|| OAuthError::client("The client did not authenticate."))
+        }
         (Some(_), None) => Err(OAuthError::client("The client secret is missing.")),
         (None, Some(_)) => Err(OAuthError::client("The client id is missing.")),
         (None, None) => Err(OAuthError::client("The client did not authenticate.")),
@@ -130,7 +122,7 @@ pub fn take_client(headers: &HeaderMap, params: &mut Params) -> Result<Client, O
 /// A request for an access token: `grant_type=client_credentials` (RFC 6749 section 4.4.2). It has no `Debug`.
 pub struct TokenRequest {
     /// Who asks.
-    pub client: Client,
+    pub client: ClientCredentials,
     /// The scopes asked for, unchecked and not empty; `None` asks for all that the PAT has.
     pub scope: Option<String>,
 }
@@ -158,11 +150,9 @@ impl TokenRequest {
 /// A question about an access token, or its end: RFC 7662 section 2.1 and RFC 7009 section 2.1. It has no `Debug`.
 pub struct TokenReference {
     /// Who asks.
-    pub client: Client,
+    pub client: ClientCredentials,
     /// The token that is meant; a secret as well, until it expires.
     pub token: Secret,
-    /// What kind of token the caller takes it for.
-    pub token_type_hint: Option<String>,
 }
 
 impl TokenReference {
@@ -175,8 +165,9 @@ impl TokenReference {
         let client = take_client(headers, &mut params)?;
         let mut token =
             params.take("token")?.ok_or_else(|| OAuthError::request("Parameter 'token' is missing."))?;
-        let token_type_hint = params.take("token_type_hint")?.map(|mut hint| mem::take(&mut *hint));
-        Ok(Self { client, token: Secret::presented(mem::take(&mut *token)), token_type_hint })
+        // There is one kind of token, so a hint helps nothing; repeated, it is refused like any parameter.
+        params.take("token_type_hint")?;
+        Ok(Self { client, token: Secret::presented(mem::take(&mut *token)) })
     }
 }
 
@@ -250,10 +241,9 @@ mod tests {
         }
 
         /// `Ok` with the credentials that were found, or the code of the refusal.
-        fn found(&self) -> Result<(String, String, bool), &'static str> {
-            let request = self.read().map_err(|error| error.code())?;
-            let Client { credentials, used_basic } = request.client;
-            Ok((credentials.client_id, credentials.secret.expose().to_owned(), used_basic))
+        fn found(&self) -> Result<(String, String), &'static str> {
+            let client = self.read().map_err(|error| error.code())?.client;
+            Ok((client.client_id, client.secret.expose().to_owned()))
         }
     }
 
@@ -285,36 +275,36 @@ mod tests {
         let json = Sent { content_type: "application/json; charset=utf-8", ..Sent::default() };
         let charset =
             Sent { content_type: "application/x-www-form-urlencoded; charset=utf-8", ..Sent::form(&all) };
-        for (way, sent, used_basic) in [
-            ("form", Sent::form(&all), false),
-            ("form with a charset", charset, false),
-            ("form without a content type", Sent { content_type: "", ..Sent::form(&all) }, false),
-            ("multipart", Sent::multipart(&parts), false),
-            ("multipart, unquoted names", Sent::multipart(&unquoted), false),
-            ("multipart, parts with a content type", Sent::multipart(&typed), false),
-            ("query", Sent::default().query(&all), false),
-            ("query, with a content type and no body", json.query(&all), false),
-            ("grant in the query", Sent::form(format!("{id}&{secret}")).query(GRANT), false),
-            ("grant in the form", Sent::form(GRANT).query(format!("{id}&{secret}")), false),
-            ("id in the query", Sent::form(format!("{GRANT}&{secret}")).query(&id), false),
-            ("secret in the query", Sent::form(format!("{GRANT}&{id}")).query(&secret), false),
-            ("id in both", Sent::form(&all).query(&id), false),
-            ("id twice in the form", Sent::form(format!("{all}&{id}")), false),
-            ("multipart and query", Sent::multipart(&parts[..2]).query(&secret), false),
-            ("empty values beside", Sent::form(format!("{all}&client_secret=&client_id=&scope=")), false),
-            ("unknown parameters, repeated", Sent::form(format!("{all}&resource=a&resource=b")), false),
-            ("Basic", Sent::form(GRANT).basic(&pair), true),
-            ("Basic, grant in the query", Sent::default().query(GRANT).basic(&pair), true),
-            ("Basic, id in the form as well", Sent::form(format!("{GRANT}&{id}")).basic(&pair), true),
-            ("Basic, id in the query as well", Sent::form(GRANT).query(&id).basic(&pair), true),
-            ("Basic with multipart", Sent::multipart(&unquoted[..2]).basic(&pair), true),
-            ("Basic without padding", Sent::form(GRANT).authorization(format!("basic {unpadded}")), true),
-            ("Basic, more blanks", Sent::form(GRANT).authorization(format!("BASIC   {unpadded} ")), true),
-            ("Basic, encoded", Sent::form(GRANT).basic(&pair.replace('e', "%65")), true),
-            ("a leftover Bearer", Sent::form(&all).authorization("Bearer abc"), false),
-            ("an empty Authorization", Sent::form(&all).authorization(""), false),
+        for (way, sent) in [
+            ("form", Sent::form(&all)),
+            ("form with a charset", charset),
+            ("form without a content type", Sent { content_type: "", ..Sent::form(&all) }),
+            ("multipart", Sent::multipart(&parts)),
+            ("multipart, unquoted names", Sent::multipart(&unquoted)),
+            ("multipart, parts with a content type", Sent::multipart(&typed)),
+            ("query", Sent::default().query(&all)),
+            ("query, with a content type and no body", json.query(&all)),
+            ("grant in the query", Sent::form(format!("{id}&{secret}")).query(GRANT)),
+            ("grant in the form", Sent::form(GRANT).query(format!("{id}&{secret}"))),
+            ("id in the query", Sent::form(format!("{GRANT}&{secret}")).query(&id)),
+            ("secret in the query", Sent::form(format!("{GRANT}&{id}")).query(&secret)),
+            ("id in both", Sent::form(&all).query(&id)),
+            ("id twice in the form", Sent::form(format!("{all}&{id}"))),
+            ("multipart and query", Sent::multipart(&parts[..2]).query(&secret)),
+            ("empty values beside", Sent::form(format!("{all}&client_secret=&client_id=&scope="))),
+            ("unknown parameters, repeated", Sent::form(format!("{all}&resource=a&resource=b"))),
+            ("Basic", Sent::form(GRANT).basic(&pair)),
+            ("Basic, grant in the query", Sent::default().query(GRANT).basic(&pair)),
+            ("Basic, id in the form as well", Sent::form(format!("{GRANT}&{id}")).basic(&pair)),
+            ("Basic, id in the query as well", Sent::form(GRANT).query(&id).basic(&pair)),
+            ("Basic with multipart", Sent::multipart(&unquoted[..2]).basic(&pair)),
+            ("Basic without padding", Sent::form(GRANT).authorization(format!("basic {unpadded}"))),
+            ("Basic, more blanks", Sent::form(GRANT).authorization(format!("BASIC   {unpadded} "))),
+            ("Basic, encoded", Sent::form(GRANT).basic(&pair.replace('e', "%65"))),
+            ("a leftover Bearer", Sent::form(&all).authorization("Bearer abc")),
+            ("an empty Authorization", Sent::form(&all).authorization("")),
         ] {
-            assert_eq!(sent.found(), Ok((ID.to_owned(), SECRET.to_owned(), used_basic)), "{way}");
+            assert_eq!(sent.found(), Ok((ID.to_owned(), SECRET.to_owned())), "{way}");
         }
     }
 
@@ -406,14 +396,14 @@ mod tests {
         };
         let good = read(&Sent::form("token=a.b.c&token_type_hint=access_token").basic(&pair)).ok().unwrap();
         assert_eq!(good.token.expose(), "a.b.c");
-        assert_eq!(good.token_type_hint.as_deref(), Some("access_token"));
-        assert_eq!(good.client.credentials.client_id, ID);
+        assert_eq!(good.client.client_id, ID);
         for (sent, code) in [
             (Sent::form("token=a").authorization("Bearer a"), "invalid_client"),
             (Sent::form("").basic(&pair), "invalid_request"),
             (Sent::form("token=").basic(&pair), "invalid_request"),
             (Sent::form("token=a&token=a").basic(&pair), "invalid_request"),
             (Sent::form("token=a").query("token=a").basic(&pair), "invalid_request"),
+            (Sent::form("token=a&token_type_hint=x&token_type_hint=x").basic(&pair), "invalid_request"),
         ] {
             assert_eq!(read(&sent).err().unwrap().code(), code);
         }
@@ -446,7 +436,7 @@ mod tests {
                 4 => Sent::multipart(&[("name=\"client_id\"", &id)]).query(format!("{secret_pair}&{GRANT}")),
                 _ => Sent::form(GRANT).basic(&format!("{}:{}", escape(&id), escape(&secret))),
             };
-            prop_assert_eq!(sent.found(), Ok((id, secret, way == 5)));
+            prop_assert_eq!(sent.found(), Ok((id, secret)));
         }
     }
 }

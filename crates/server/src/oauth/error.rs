@@ -6,7 +6,7 @@ use patron_core::error::shorten;
 
 /// A refusal of an OAuth endpoint. `Display` is its public description.
 ///
-/// It knows no status: `oauth/mod.rs` says which one each becomes.
+/// It knows no status: `respond.rs` says which one each becomes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OAuthError {
     /// A parameter is missing, repeated or malformed, or more than one way of authenticating was used.

@@ -3,7 +3,6 @@
 
 use axum::http::{HeaderValue, StatusCode};
 use patron_core::Error;
-use patron_core::error::shorten;
 use patron_core::scope;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
@@ -44,16 +43,7 @@ pub async fn forward_auth(request: Request) -> Result<Answer, Failure> {
         app.note_use(&proven, request.address, request.tracking).await?;
     }
     if let Some(wanted) = query.one("scope")?.filter(|scope| !scope.is_empty()) {
-        let held = caller.scopes.as_slice();
-        let named = held.iter().any(|scope| app.catalogue.same_scope(scope, wanted));
-        let granted = named || caller.scopes.grants_all();
-        if !granted || !app.catalogue.is_open(wanted, &caller.identity.levels) {
-            return Err(Error::forbidden(format!(
-                "The credential does not have the scope '{}'.",
-                shorten(wanted)
-            ))
-            .into());
-        }
+        caller.holder().require_scope(&app.catalogue, wanted)?;
     }
     let site = app
         .memory

@@ -3,7 +3,6 @@
 use axum::http::header::CACHE_CONTROL;
 use axum::http::{HeaderValue, StatusCode};
 use patron_api::Introspection;
-use patron_core::rights::Right;
 use patron_core::time::Timestamp;
 
 use super::{OAuthError, TokenReference, client_of, params_of};
@@ -14,7 +13,7 @@ use crate::respond::{self, Answer, Failure};
 pub async fn introspect(mut request: Request) -> Result<Answer, Failure> {
     let params = params_of(&mut request).await?;
     let asked = TokenReference::parse(&request.parts.headers, params)?;
-    let proven = client_of(&request, &asked.client.credentials).await?;
+    let proven = client_of(&request, &asked.client).await?;
     let app = &request.app;
     app.note_use(&proven, request.address, request.tracking).await?;
     let tenant = Some(proven.present.pat.tenant);
@@ -47,17 +46,17 @@ pub async fn introspect(mut request: Request) -> Result<Answer, Failure> {
 pub async fn revoke(mut request: Request) -> Result<Answer, Failure> {
     let params = params_of(&mut request).await?;
     let asked = TokenReference::parse(&request.parts.headers, params)?;
-    let proven = client_of(&request, &asked.client.credentials).await?;
+    let proven = client_of(&request, &asked.client).await?;
     let app = &request.app;
     app.note_use(&proven, request.address, request.tracking).await?;
     let pat = &proven.present.pat;
     if let Ok(live) = app.judge_token(asked.token.expose(), Some(pat.tenant)).await? {
-        let rights = app.catalogue.rights_of(&proven.owner.levels, &pat.scope);
-        if live.caller.pat != pat.id && !rights.has(Right::ALL_MANAGE) {
-            let text = "The access token was made from another personal access token.";
-            return Err(OAuthError::UnauthorizedClient(text.to_owned()).into());
-        }
-        let context = request.context(&proven.caller(&app.catalogue));
+        let caller = proven.caller(&app.catalogue);
+        caller
+            .holder()
+            .revoke(live.caller.pat == caller.pat)
+            .map_err(|refusal| OAuthError::UnauthorizedClient(refusal.to_string()))?;
+        let context = request.context(&caller);
         let expires = Timestamp::from_millis(live.claims.exp.saturating_mul(1_000));
         app.store.revoke_token(context, pat.tenant, live.jti, live.caller.pat, expires).await?;
     }

@@ -5,7 +5,6 @@ use axum::http::{HeaderValue, StatusCode};
 use patron_api::TokenResponse;
 use patron_core::Error;
 use patron_core::id::TokenId;
-use patron_core::pat::Pat;
 use patron_core::scope::ScopeList;
 
 use super::{OAuthError, TokenRequest, client_of, params_of};
@@ -20,11 +19,13 @@ use crate::respond::{self, Answer, Failure};
 pub async fn exchange(mut request: Request) -> Result<Answer, Failure> {
     let params = params_of(&mut request).await?;
     let asked = TokenRequest::parse(&request.parts.headers, params)?;
-    let proven = client_of(&request, &asked.client.credentials).await?;
+    let proven = client_of(&request, &asked.client).await?;
     let app = &request.app;
-    let pat = &proven.present.pat;
     let scopes = match asked.scope.as_deref() {
-        Some(scope) => Some(narrowed(app, pat, &proven.owner.levels, scope)?),
+        Some(scope) => {
+            let narrowed = proven.caller(&app.catalogue).holder().narrowed(&app.catalogue, scope);
+            Some(narrowed.map_err(|refusal| OAuthError::InvalidScope(refusal.to_string()))?)
+        }
         None => None,
     };
     let (claims, lives) = claims_of(app, &request.site, &proven, scopes.as_ref());
@@ -50,33 +51,12 @@ pub async fn exchange(mut request: Request) -> Result<Answer, Failure> {
     Ok(answer)
 }
 
-/// The scopes that were asked for, spelled as asked. Each must be one that the PAT has; one with all scopes may be
-/// narrowed to any that is open to its owner's levels.
-fn narrowed(app: &App, pat: &Pat, levels: &[String], asked: &str) -> Result<ScopeList, OAuthError> {
-    let malformed = || OAuthError::InvalidScope("The scope parameter is malformed.".to_owned());
-    let asked = ScopeList::parse_parameter(asked).ok_or_else(malformed)?;
-    let has = |wanted: &str| {
-        let named = pat.scope.as_slice().iter().any(|scope| app.catalogue.same_scope(scope, wanted));
-        named || (pat.scope.grants_all() && app.catalogue.is_open(wanted, levels))
-    };
-    match asked.as_slice().iter().find(|wanted| !has(wanted)) {
-        None => Ok(asked),
-        Some(excess) => {
-            let excess = patron_core::error::shorten(excess);
-            Err(OAuthError::InvalidScope(format!(
-                "The personal access token does not have the scope '{excess}'."
-            )))
-        }
-    }
-}
-
 /// What the access token says, and for how many seconds. It never outlives its PAT.
 fn claims_of(app: &App, site: &Site, proven: &Proven, scopes: Option<&ScopeList>) -> (Claims, u32) {
     let pat = &proven.present.pat;
     let (now, identity) = (proven.at, &proven.owner);
     let iat = now.seconds();
-    let exp = iat + i64::from(pat.validity.seconds());
-    let exp = pat.expiry.date().map_or(exp, |date| exp.min(date.seconds()));
+    let exp = pat.access_token_ends(now);
     // A PAT in its last second counts as expired, so at least one second is left.
     let lives = u32::try_from(exp - iat).unwrap_or(0);
     let identity_id = identity.id.to_string();

@@ -123,7 +123,7 @@ fn reset_admin_replaces_the_password_and_the_pat_of_a_running_service() {
     let kept = admin(&folder, &["pat", "create", "--owner", &owner, "--name", "kept", "--never-expires"]);
     // Even one who cannot help himself any more is helped.
     let other = admin(&folder, &["identity", "create", "--name", "second", "--level", "ORG_ADMIN"]);
-    admin(&folder, &["identity", "set-levels", &owner]);
+    admin(&folder, &["identity", "set-levels", &owner, "--level", "USER"]);
     admin(&folder, &["identity", "disable", &owner]);
 
     let made = run_json(&folder.data, &["bootstrap", "--reset-admin"]);
@@ -143,7 +143,7 @@ fn reset_admin_replaces_the_password_and_the_pat_of_a_running_service() {
     assert_eq!(names, [&kept["name"], &json!("bootstrap")]);
     assert_ne!(password_hash(&folder, &owner).unwrap(), old_hash);
     let shown = admin(&folder, &["identity", "show", &owner]);
-    assert_eq!((&shown["enabled"], &shown["levels"]), (&json!(true), &json!(["ORG_ADMIN"])));
+    assert_eq!((&shown["enabled"], &shown["levels"]), (&json!(true), &json!(["USER", "ORG_ADMIN"])));
 
     // Also when it was deleted.
     assert_eq!(other["enabled"], true);
@@ -151,6 +151,13 @@ fn reset_admin_replaces_the_password_and_the_pat_of_a_running_service() {
     let anew = run_json(&folder.data, &["bootstrap", "--reset-admin"]);
     assert_ne!(anew["identityId"], made["identityId"]);
     server.send(Call::get(PATS).auth(&folder.basic())).expect(200);
+    // It opens no signing key, so it helps also where the master key is not at hand.
+    let key = folder.data.join("master.key");
+    std::fs::remove_file(&key).unwrap();
+    let without = run_json(&folder.data, &["bootstrap", "--reset-admin"]);
+    assert_ne!(without["password"], anew["password"]);
+    server.send(Call::get(PATS).auth(&folder.basic())).expect(200);
+    assert!(!key.exists(), "another key would open nothing");
     // On an empty database it is a bootstrap like any other.
     let empty = Folder::new();
     run_json(&empty.data, &["bootstrap", "--reset-admin"]);
@@ -243,7 +250,8 @@ fn identities() {
     let changed = admin(&folder, &["identity", "set-levels", &id, "--level", "ORG_ADMIN"]);
     assert_eq!(changed["levels"], json!(["ORG_ADMIN"]));
     assert_eq!((everyones(&credential), everyones(&bearer)), (200, 200));
-    assert_eq!(admin(&folder, &["identity", "set-levels", &id])["levels"], json!([]));
+    let changed = admin(&folder, &["identity", "set-levels", &id, "--level", "USER"]);
+    assert_eq!(changed["levels"], json!(["USER"]));
     assert_eq!((everyones(&credential), everyones(&bearer)), (403, 403));
 
     // Disabled: refused; enabled: the PAT works again, access tokens of before stay dead.
@@ -281,7 +289,7 @@ fn identity_commands_that_cannot_be_done() {
         (vec!["identity", "disable", &nobody], "identity"),
         (vec!["identity", "enable", &nobody], "identity"),
         (vec!["identity", "delete", &nobody], "identity"),
-        (vec!["identity", "set-levels", &nobody], "identity"),
+        (vec!["identity", "set-levels", &nobody, "--level", "USER"], "identity"),
         (vec!["identity", "list", "--tenant", "nowhere"], "there is no tenant 'nowhere'"),
         // The last enabled ORG_ADMIN.
         (vec!["identity", "disable", &admin_id], "ORG_ADMIN"),

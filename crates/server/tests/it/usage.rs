@@ -71,6 +71,8 @@ fn wrong_usage_is_2_and_said_on_stderr() {
         vec!["admin", "identity"],
         vec!["admin", "identity", "create"],
         vec!["admin", "identity", "show"],
+        // Whoever forgets the levels takes none away.
+        vec!["admin", "identity", "set-levels", &id],
         vec!["admin", "identity", "set-password"],
         vec!["admin", "tenant", "create"],
         vec!["admin", "pat", "create", "--owner", &id],

@@ -152,22 +152,12 @@ impl Row {
         }
     }
 
-    /// Bytes, or `None` for NULL.
-    pub fn opt_blob(&self, column: usize) -> Result<Option<&[u8]>> {
-        self.present(column)?.map(|_| self.blob(column)).transpose()
-    }
-
     /// Exactly `N` bytes, such as an id or a hash.
     pub fn fixed<const N: usize>(&self, column: usize) -> Result<[u8; N]> {
         let blob = self.blob(column)?;
         blob.try_into().map_err(|_| {
             Error::internal(format!("column {column} holds {} bytes where {N} are wanted", blob.len()))
         })
-    }
-
-    /// Exactly `N` bytes, or `None` for NULL.
-    pub fn opt_fixed<const N: usize>(&self, column: usize) -> Result<Option<[u8; N]>> {
-        self.present(column)?.map(|_| self.fixed(column)).transpose()
     }
 
     fn value(&self, column: usize) -> Result<&Value> {
@@ -216,8 +206,6 @@ mod tests {
         assert!(row.flag(4).unwrap());
         assert_eq!((row.opt_int(0).unwrap(), row.opt_int(1).unwrap()), (None, Some(7)));
         assert_eq!((row.opt_text(0).unwrap(), row.opt_text(2).unwrap()), (None, Some("name")));
-        assert_eq!((row.opt_blob(0).unwrap(), row.opt_blob(3).unwrap()), (None, Some(&[1, 2, 3][..])));
-        assert_eq!((row.opt_fixed::<3>(0).unwrap(), row.opt_fixed(3).unwrap()), (None, Some([1, 2, 3])));
     }
 
     #[test]
@@ -230,7 +218,6 @@ mod tests {
         assert_eq!(cause(row.opt_text(3)), "column 3 holds a blob where a text is wanted");
         assert_eq!(cause(row.blob(2)), "column 2 holds a text where a blob is wanted");
         assert_eq!(cause(row.fixed::<16>(3)), "column 3 holds 3 bytes where 16 are wanted");
-        assert_eq!(cause(row.opt_fixed::<2>(3)), "column 3 holds 3 bytes where 2 are wanted");
         assert_eq!(cause(row.flag(1)), "column 1 holds an integer that is neither 0 nor 1");
         assert_eq!(cause(row.opt_int(5)), "column 5 is read of a row that has 5");
     }
