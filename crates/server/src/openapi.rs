@@ -197,7 +197,7 @@ fn told(name: &str) -> Option<Told> {
             ],
             body: None,
             answer: ("200", "It may pass.", None),
-            errors: &["400", "401", "403", "500", "503"],
+            errors: &["401", "403", "500", "503"],
         },
         "list-public-identities" => Told {
             summary: "List identities, as everyone may know them",

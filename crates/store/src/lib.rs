@@ -123,10 +123,6 @@ mod tests {
         // `credential` and `credential_owner`: they find out which tenant a credential is of.
         "WHERE p.id = $1",
         "WHERE id = $1",
-        // `judge`: the credential that acts, whose tenant was compared when the request was judged.
-        "WHERE p.id = $1 AND (p.expires IS NULL OR p.expires >= $2) AND i.enabled = 1 AND i.generation = $3 \
-         AND i.levels = $4 AND p.scope = COALESCE($5, p.scope) \
-         AND NOT EXISTS (SELECT 1 FROM revoked_tokens WHERE jti = $6)",
         // `revoked_tokens` and `revoked_among`: for the memory of all tenants.
         "WHERE expires > $1",
         "WHERE jti = $1",

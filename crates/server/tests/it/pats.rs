@@ -447,11 +447,11 @@ async fn other_methods_and_other_paths() {
     let admin = patron.admin.basic();
     let one = format!("{PATS}/{}", patron.admin.id);
     for (method, path, allow) in [
-        ("PUT", PATS, "POST, GET"),
-        ("DELETE", PATS, "POST, GET"),
-        ("PATCH", PATS, "POST, GET"),
-        ("POST", &one, "GET, PATCH, DELETE"),
-        ("PUT", &one, "GET, PATCH, DELETE"),
+        ("PUT", PATS, "POST, GET, HEAD"),
+        ("DELETE", PATS, "POST, GET, HEAD"),
+        ("PATCH", PATS, "POST, GET, HEAD"),
+        ("POST", &one, "GET, PATCH, DELETE, HEAD"),
+        ("PUT", &one, "GET, PATCH, DELETE, HEAD"),
     ] {
         let reply = patron.send(Call::new(method, path).auth(&admin)).await;
         let reply = reply.expect_error("405.0 Method Not Allowed");

@@ -235,7 +235,11 @@ fn odd_but_lawful_requests_are_answered_in_the_contracts_shape() {
         assert_eq!(status(&answer), expected, "{head}: {answer}");
         let code = &body(&answer)[if expected == 401 { "error" } else { "detailCode" }];
         assert!(code.is_string(), "{answer}");
-        assert_eq!(expected == 405, answer.to_lowercase().contains("\r\nallow: post, get\r\n"), "{answer}");
+        assert_eq!(
+            expected == 405,
+            answer.to_lowercase().contains("\r\nallow: post, get, head\r\n"),
+            "{answer}"
+        );
     }
     let good = json!({ "name": "made", "userAwareTokenNeverExpires": true }).to_string();
     let head = wire.create(&format!("Expect: 100-continue\nContent-Length: {}", good.len()));
