@@ -123,6 +123,10 @@ mod tests {
         // `credential` and `credential_owner`: they find out which tenant a credential is of.
         "WHERE p.id = $1",
         "WHERE id = $1",
+        // `judge`: the credential that acts, whose tenant was compared when the request was judged.
+        "WHERE p.id = $1 AND (p.expires IS NULL OR p.expires >= $2) AND i.enabled = 1 AND i.generation = $3 \
+         AND i.levels = $4 AND p.scope = COALESCE($5, p.scope) \
+         AND NOT EXISTS (SELECT 1 FROM revoked_tokens WHERE jti = $6)",
         // `revoked_tokens` and `revoked_among`: for the memory of all tenants.
         "WHERE expires > $1",
         "WHERE jti = $1",
@@ -164,7 +168,9 @@ mod tests {
         let mut missing = OF_ALL_TENANTS.to_vec();
         let mut held = 0;
         for source in [
+            include_str!("acting.rs"),
             include_str!("audit.rs"),
+            include_str!("bootstrap.rs"),
             include_str!("identities.rs"),
             include_str!("pats.rs"),
             include_str!("tokens.rs"),
