@@ -119,10 +119,9 @@ impl Holder<'_> {
         self.require_any(catalogue, &[Right::MY_MANAGE, Right::ALL_MANAGE, Right::MANAGED_MANAGE])
     }
 
-    /// Refuses a creation for oneself.
-    pub fn create(&self, catalogue: &Catalogue, scope: &ScopeList) -> Result<()> {
-        self.require_any(catalogue, &[Right::MY_MANAGE, Right::ALL_MANAGE])?;
-        self.refuse_excess(catalogue, scope, None)
+    /// Refuses a creation for oneself; its scopes are asked of [`Holder::refuse_excess`].
+    pub fn create_own(&self, catalogue: &Catalogue) -> Result<()> {
+        self.require_any(catalogue, &[Right::MY_MANAGE, Right::ALL_MANAGE])
     }
 
     /// Refuses the creation of a managed PAT. The right itself allows any scope: it is its purpose.

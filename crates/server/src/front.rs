@@ -193,9 +193,13 @@ fn finish(answer: &mut Answer, tracking: TrackingId, facts: PathFacts) {
 
 /// All methods of one path.
 fn methods(routes: Vec<Route>, app: &Arc<App>) -> MethodRouter {
-    let allow: Vec<String> =
-        routes.iter().filter_map(|route| Some(route.method.as_ref()?.to_string())).collect();
-    let (allow, routes, app) = (Arc::new(allow.join(", ")), Arc::new(routes), Arc::clone(app));
+    let mut allow: Vec<&str> =
+        routes.iter().filter_map(|route| Some(route.method.as_ref()?.as_str())).collect();
+    if allow.contains(&"GET") {
+        allow.push("HEAD");
+    }
+    let allow = Arc::new(allow.join(", "));
+    let (routes, app) = (Arc::new(routes), Arc::clone(app));
     any(move |Extension(arrival): Extension<Arrival>, request: axum::http::Request<Body>| async move {
         // A HEAD is answered as the GET that it stands for; the body is left out on the wire (RFC 9110 section 9.3.2).
         let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };

@@ -84,6 +84,12 @@ pub async fn create(mut request: Request, caller: Caller) -> Result<Answer, Fail
     let asked: wire::CreatePersonalAccessTokenRequest = body::typed(&mut request, ignored).await?;
     let app = &request.app;
     let managed = asked.managed.unwrap_or(false);
+    let holder = caller.holder();
+    if managed {
+        holder.create_managed(&app.catalogue)?;
+    } else {
+        holder.create_own(&app.catalogue)?;
+    }
     let owner = pat::owner_of(caller.identity.id, managed, asked.owner_id.as_deref())?;
     let draft = Draft {
         name: asked.name,
@@ -92,13 +98,9 @@ pub async fn create(mut request: Request, caller: Caller) -> Result<Answer, Fail
         user_aware_token_never_expires: asked.user_aware_token_never_expires.unwrap_or(false),
         access_token_validity_seconds: asked.access_token_validity_seconds,
     };
-    let holder = caller.holder();
-    if managed {
-        holder.create_managed(&app.catalogue)?;
-    }
     let new = draft.check(request.facts.rules, app.clock.now())?;
     if !managed {
-        holder.create(&app.catalogue, &new.scope)?;
+        holder.refuse_excess(&app.catalogue, &new.scope, None)?;
     }
     let creation = Creation { owner, managed, per_owner: app.settings.pat_limits.per_owner };
     let (pat, secret) = app.store.create_pat(request.context(&caller), caller.tenant, creation, new).await?;

@@ -14,11 +14,18 @@ use crate::respond::{self, Answer, Failure};
 /// What a header value cannot hold as it is, and the percent sign that says so.
 const ENCODED: &AsciiSet = &CONTROLS.add(b'%').add(b' ').add(b'"').add(b',').add(b';').add(b'\\');
 
+/// The tenant and the scope that a query asks for.
+fn asked(query: Option<&str>) -> patron_core::Result<(Option<String>, Option<String>)> {
+    let query = Query::parse(query)?;
+    let one = |name| Ok(query.one(name)?.filter(|value| !value.is_empty()).map(str::to_owned));
+    Ok((one("tenant")?, one("scope")?))
+}
+
 /// Answers 200 with who it is, 401, or 403 when `?scope=` asks for more.
 pub async fn forward_auth(request: Request) -> Result<Answer, Failure> {
     let app = &request.app;
-    let query = Query::parse(request.parts.uri.query())?;
-    let asked_tenant = match query.one("tenant")?.filter(|name| !name.is_empty()) {
+    let asked = asked(request.parts.uri.query());
+    let asked_tenant = match asked.as_ref().ok().and_then(|(tenant, _)| tenant.as_deref()) {
         None => None,
         Some(name) => {
             app.memory.refresh().await?;
@@ -42,8 +49,10 @@ pub async fn forward_auth(request: Request) -> Result<Answer, Failure> {
     if let Some(proven) = proven {
         app.note_use(&proven, request.address, request.tracking).await?;
     }
-    if let Some(wanted) = query.one("scope")?.filter(|scope| !scope.is_empty()) {
-        caller.holder().require_scope(&app.catalogue, wanted)?;
+    // A gateway turns 400 into 500 as well, and what cannot be read is granted to nobody.
+    let (_, scope) = asked.map_err(|error| Error::forbidden(error.to_string()))?;
+    if let Some(wanted) = scope {
+        caller.holder().require_scope(&app.catalogue, &wanted)?;
     }
     let site = app
         .memory

@@ -79,7 +79,9 @@ async fn bad_queries_are_400_wherever_one_is_read() {
     }
     for query in ["scope=%", "tenant=%ff", "scope=a&scope=b", "tenant=a&tenant=b"] {
         let call = Call::get(&format!("/forward-auth?{query}")).auth(&patron.admin.basic());
-        patron.send(call).await.expect_error("400.0 Bad request syntax");
+        // A gateway turns 400 into 500.
+        patron.send(call).await.expect_error("403 Forbidden");
+        patron.send(Call::get(&format!("/forward-auth?{query}"))).await.expect(401);
     }
 }
 
@@ -166,6 +168,9 @@ async fn methods_that_a_path_does_not_take_are_405_with_those_that_it_takes() {
             assert_eq!(reply.status, 405, "{name} {uri}");
             let mut allowed: Vec<&str> = reply.header("allow").unwrap().split(", ").collect();
             let mut expected: Vec<&str> = taken.iter().map(Method::as_str).collect();
+            if expected.contains(&"GET") {
+                expected.push("HEAD");
+            }
             allowed.sort_unstable();
             expected.sort_unstable();
             assert_eq!(allowed, expected, "{name} {uri}");

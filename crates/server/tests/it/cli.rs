@@ -117,6 +117,11 @@ fn reset_admin_replaces_the_password_and_the_pat_of_a_running_service() {
     let before = folder.bootstrap();
     let (old_id, old_secret) = folder.id_and_secret();
     let (old_basic, old_bearer) = (basic(&old_id, &old_secret), server.bearer(&old_id, &old_secret));
+    // A new name saves nobody who should not have it.
+    let renamed = json!([{ "op": "replace", "path": "/name", "value": "renamed" }]);
+    server
+        .send(Call::new("PATCH", &format!("{PATS}/{old_id}")).auth(&old_basic).json_patch(&renamed))
+        .expect(200);
     let owner = text(&before, "identityId");
     let old_hash = password_hash(&folder, &owner).unwrap();
     // What the administrator made otherwise stays.
