@@ -172,6 +172,7 @@ async fn hanging_up_loses_no_record() {
     let user = patron.identity("user", &[]).await;
     let pat = patron.pat(&user, "ci", &[]).await;
     let wrong = Pat { secret: "0".repeat(64), ..pat.clone() };
+    let _: Reply = patron.send(Call::get("/tenant/v1").auth(&pat.basic())).await.expect(200);
     for _ in 0..15 {
         let _: Reply = patron.send(Call::get("/tenant/v1").auth(&wrong.basic())).await.expect(401);
         let list = Call::get("/personal-access-tokens/v1?owner-id=me").auth(&pat.basic());
