@@ -21,7 +21,8 @@ CREATE TABLE identities (
     generation INTEGER NOT NULL,
     password_hash TEXT,
     created INTEGER NOT NULL,
-    UNIQUE (tenant, name)
+    UNIQUE (tenant, name),
+    UNIQUE (tenant, id)
 ) STRICT, WITHOUT ROWID;
 -- Lists by login name have the index of the unique constraint.
 CREATE INDEX identities_by_display_name ON identities (tenant, display_name, id);
@@ -29,7 +30,7 @@ CREATE INDEX identities_by_display_name ON identities (tenant, display_name, id)
 CREATE TABLE pats (
     id BLOB NOT NULL PRIMARY KEY,
     tenant INTEGER NOT NULL REFERENCES tenants (key),
-    owner BLOB NOT NULL REFERENCES identities (id),
+    owner BLOB NOT NULL,
     name TEXT NOT NULL,
     scope TEXT NOT NULL,
     secret_hash BLOB NOT NULL,
@@ -40,6 +41,8 @@ CREATE TABLE pats (
     expires INTEGER,
     user_aware INTEGER NOT NULL,
     expiry_recorded INTEGER NOT NULL,
+    -- With the tenant, so that the index of one owner's list serves the check when an identity is deleted.
+    FOREIGN KEY (tenant, owner) REFERENCES identities (tenant, id),
     -- The platform's names are apart from the owner's own.
     UNIQUE (tenant, owner, managed, name)
 ) STRICT, WITHOUT ROWID;
