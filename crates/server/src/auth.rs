@@ -311,7 +311,7 @@ impl App {
         };
         let scopes = ScopeList::from_kept(claims.scope.iter().map(str::to_owned).collect());
         let rights = self.catalogue.rights_of(&owner.levels, &scopes);
-        let ends = present.pat.expiry.date().map_or(claims.exp, |date| claims.exp.min(date.seconds()));
+        let ends = present.pat.expiry.cuts_short(claims.exp);
         let caller =
             Caller { tenant: present.pat.tenant, identity: owner, pat, token: Some(jti), scopes, rights };
         Ok(Ok(LiveToken { claims, jti, ends, caller }))
