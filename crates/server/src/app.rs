@@ -131,9 +131,9 @@ impl Request {
 
     /// Counts the request for its client id, and refuses it when there were too many.
     pub fn admit(&self, client: PatId) -> Result<()> {
-        self.app.requests.hit((client, self.facts.version), self.app.clock.now()).map_err(|wait| {
-            self.app.metrics.rate_limited();
-            Error::RateLimited { retry_after: wait.0 }
-        })
+        self.app
+            .requests
+            .hit((client, self.facts.version), self.app.clock.now())
+            .map_err(|wait| Error::RateLimited { retry_after: wait.0 })
     }
 }

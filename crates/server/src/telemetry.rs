@@ -30,7 +30,6 @@ pub struct Metrics {
     durations: HistogramVec,
     auth_failures: IntCounterVec,
     rate_limited: IntCounter,
-    client_limited: IntCounter,
 }
 
 /// What requests are counted under that came to no endpoint.
@@ -57,15 +56,12 @@ impl Metrics {
         let auth_failures = IntCounterVec::new(auth_failures, &["reason"]).expect(constant);
         let rate_limited = "Requests over a rate limit: a client's, or that of wrong guesses.";
         let rate_limited = IntCounter::new("patron_rate_limited_total", rate_limited).expect(constant);
-        let client_limited = "Of those over a rate limit, the ones over their client's.";
-        let client_limited = IntCounter::new("patron_client_limited_total", client_limited).expect(constant);
         let registry = Registry::new();
         registry.register(Box::new(requests.clone())).expect(constant);
         registry.register(Box::new(durations.clone())).expect(constant);
         registry.register(Box::new(auth_failures.clone())).expect(constant);
         registry.register(Box::new(rate_limited.clone())).expect(constant);
-        registry.register(Box::new(client_limited.clone())).expect(constant);
-        Self { registry, requests, durations, auth_failures, rate_limited, client_limited }
+        Self { registry, requests, durations, auth_failures, rate_limited }
     }
 
     /// A request arrives.
@@ -78,11 +74,6 @@ impl Metrics {
     /// A credential was refused.
     pub fn auth_failure(&self, reason: &'static str) {
         self.auth_failures.with_label_values(&[reason]).inc();
-    }
-
-    /// A request was over the rate limit of its client.
-    pub fn rate_limited(&self) {
-        self.client_limited.inc();
     }
 
     /// A guesser was not heard, and told so otherwise than by the status 429, which is counted by itself.

@@ -467,6 +467,12 @@ fn tenants_are_apart() {
     let names: Vec<_> = list.as_array().unwrap().iter().map(|tenant| text(tenant, "name")).collect();
     assert_eq!(names, ["acme", "default"]);
     admin_fails(&folder, &["tenant", "create", "--name", "acme"], 1);
+    // Nobody could reach it: that host is the default tenant's.
+    let mut taken = patron(&folder.data);
+    taken.env("PATRON_TENANT_DOMAIN", "tenants.test").env("PATRON_PUBLIC_URL", "http://front.tenants.test");
+    let refused = taken.args(["admin", "tenant", "create", "--name", "front"]).output().unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{}", String::from_utf8_lossy(&refused.stdout));
+    assert_eq!(admin(&folder, &["tenant", "list"]), list);
 
     let jane = admin(&folder, &["identity", "create", "--name", "jane", "--tenant", "acme"]);
     let id = text(&jane, "id");

@@ -266,3 +266,22 @@ fn keys_are_rotated_while_the_service_runs() {
     assert_eq!(server.stop(), Some(0));
     assert!(!log.contains(secret));
 }
+
+/// Somebody who can write to the database puts keys there that this service cannot open.
+#[tokio::test]
+async fn keys_under_another_master_key_do_not_stop_the_service() {
+    let patron = Patron::start().await;
+    let before = patron.access_token(&patron.admin).await;
+    let now = patron.clock.now();
+    let foreign = Arc::new(move |_: &[keys::KeyRecord]| {
+        let other = MasterKey::from_text(&"02".repeat(32)).ok().unwrap();
+        Ok((keys::bootstrap(now, &other, &SystemEntropy).ok().unwrap().to_vec(), Vec::new()))
+    });
+    let tenant = patron.tenant("default").await;
+    patron.app.store.rotate_signing_keys(operator(), tenant, foreign).await.unwrap();
+    let after = patron.access_token(&patron.admin).await;
+    assert_eq!(kid_of(&after), kid_of(&before));
+    for token in [before, after] {
+        patron.send(Call::get("/tenant/v1").auth(&format!("Bearer {token}"))).await.expect(200);
+    }
+}
