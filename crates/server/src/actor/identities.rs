@@ -17,7 +17,7 @@ impl Actor {
     /// One identity of the tenant.
     ///
     /// # Errors
-    /// [`patron_core::Error::Forbidden`] without the right to read identities; not found.
+    /// Forbidden without the right to read identities; not found.
     pub async fn identity(&self, id: IdentityId) -> Result<Identity> {
         self.holder().require(&self.app.catalogue, Right::AUTH_USER_READ)?;
         self.app.store.identity(self.tenant, id).await?.ok_or_else(no_such_identity)
@@ -26,8 +26,8 @@ impl Actor {
     /// Sets an identity's levels to what `change` makes of them, within the rights of the credential in use.
     ///
     /// # Errors
-    /// As [`Holder::set_levels`], [`identity::check_levels`] and [`patron_store::Store::change_identity`]; what
-    /// `change` answers.
+    /// As [`patron_core::access::Holder::set_levels`], [`identity::check_levels`] and
+    /// [`patron_store::Store::change_identity`]; what `change` answers.
     pub async fn set_levels(&self, id: IdentityId, change: LevelsChange) -> Result<Identity> {
         let actor = self.clone();
         let decide = move |old: &Identity| {
@@ -38,6 +38,20 @@ impl Actor {
                 levels.iter().filter(|level| !old.levels.contains(level)).cloned().collect();
             actor.holder().set_levels(catalogue, &added)?;
             Ok(Identity { levels, ..old.clone() })
+        };
+        self.app.store.change_identity(self.context.clone(), self.tenant, id, Arc::new(decide)).await
+    }
+
+    /// Disables an identity, which ends its access tokens and web sessions and refuses its PATs from the next request
+    /// on; or enables it, which lets its PATs work again.
+    ///
+    /// # Errors
+    /// As [`patron_core::access::Holder::set_enabled`] and [`patron_store::Store::change_identity`].
+    pub async fn set_enabled(&self, id: IdentityId, enabled: bool) -> Result<Identity> {
+        let actor = self.clone();
+        let decide = move |old: &Identity| {
+            actor.holder().set_enabled(&actor.app.catalogue, &old.levels, enabled)?;
+            Ok(Identity { enabled, ..old.clone() })
         };
         self.app.store.change_identity(self.context.clone(), self.tenant, id, Arc::new(decide)).await
     }

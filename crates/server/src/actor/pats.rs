@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
+use patron_core::Result;
 use patron_core::access::{self, Target, Whose};
 use patron_core::bulk::BulkUpdate;
 use patron_core::filter::Filter;
 use patron_core::id::PatId;
 use patron_core::pat::{self, Draft, Pat, Rules};
 use patron_core::patch::{Patch, Patchable};
+use patron_core::rights::Right;
 use patron_core::secret::Secret;
 use patron_core::time::Timestamp;
-use patron_core::Result;
 use patron_store::Store;
 use patron_store::pats::{Creation, Selection};
 
@@ -27,8 +28,8 @@ impl Actor {
     /// secret, which nothing else ever tells.
     ///
     /// # Errors
-    /// [`Error::Forbidden`] without the right, or for scopes that the credential in use lacks; [`Error::Invalid`] with
-    /// the detail of the first rule that the draft breaks, of [`pat::owner_of`] or of [`Store::create_pat`].
+    /// Forbidden without the right, or for scopes that the credential in use lacks; as [`Draft::check`],
+    /// [`pat::owner_of`] and [`Store::create_pat`].
     pub async fn create(
         &self,
         draft: Draft,
@@ -66,7 +67,7 @@ impl Actor {
     /// when the page asks for that.
     ///
     /// # Errors
-    /// [`Error::Forbidden`] when the identity may not see this list.
+    /// As [`access::Holder::list`].
     pub async fn list(&self, whose: Whose, filter: Filter, page: Page) -> Result<(PatReader, Option<u64>)> {
         let managed = self.holder().list(&self.app.catalogue, whose)?;
         let owner = match whose {
@@ -86,8 +87,8 @@ impl Actor {
     /// Changes a PAT by JSON Patch and answers it as it is then.
     ///
     /// # Errors
-    /// As [`access::Holder::patch`]; [`Error::Forbidden`] for scopes that the credential in use lacks;
-    /// [`Error::Invalid`] with the detail of the first rule broken.
+    /// As [`access::Holder::patch`], [`Patch::apply`] and [`Pat::patched`]; forbidden for scopes that the credential in
+    /// use lacks.
     pub async fn patch(&self, id: PatId, patch: Patch, patchable: Patchable) -> Result<Pat> {
         let (actor, now) = (self.clone(), self.app.clock.now());
         let decide = move |pat: &Pat| {
@@ -109,13 +110,12 @@ impl Actor {
         self.app.store.delete_pat(self.context.clone(), self.tenant, id, Arc::new(decide)).await
     }
 
-    /// Changes the expiry of many PATs, all or none, and answers them in the order of their ids. The right to bulk
-    /// updates is asked for here.
+    /// Changes the expiry of many PATs, all or none, and answers them in the order of their ids.
     ///
     /// # Errors
-    /// [`Error::Forbidden`] without the right; as [`Store::bulk_update_pats`] and [`Actor::patch`].
+    /// Forbidden without the right to bulk updates; as [`Store::bulk_update_pats`] and [`Actor::patch`].
     pub async fn bulk_update(&self, update: BulkUpdate) -> Result<Vec<Pat>> {
-        self.holder().require(&self.app.catalogue, patron_core::rights::Right::ALL_UPDATE)?;
+        self.holder().require(&self.app.catalogue, Right::ALL_UPDATE)?;
         let BulkUpdate { ids, patch } = update;
         let (actor, now) = (self.clone(), self.app.clock.now());
         let decide = move |pat: &Pat| {
