@@ -12,6 +12,7 @@ use patron_core::{Error, Result};
 use patron_store::Store;
 use sync_wrapper::SyncWrapper;
 
+use crate::actor::Actor;
 use crate::auth::{Caller, Presented};
 use crate::config::Settings;
 use crate::keys::MasterKey;
@@ -112,6 +113,13 @@ impl Request {
     /// Where a credential that came with this request was presented.
     pub fn presented(&self) -> Presented {
         Presented { tenant: Some(self.site.key), recorded_in: self.site.key, address: self.address }
+    }
+
+    /// Who acts in it, with this credential.
+    pub fn actor(&self, caller: Caller) -> Actor {
+        let context = self.context(&caller);
+        let Caller { tenant, identity, scopes, rights, .. } = caller;
+        Actor { app: Arc::clone(&self.app), tenant, identity, rights, scopes: Some(scopes), context }
     }
 
     /// What every audit event of this request carries.
