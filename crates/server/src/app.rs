@@ -98,6 +98,10 @@ pub struct Request {
     pub tracking: TrackingId,
     /// What its path says.
     pub facts: PathFacts,
+    /// What links to this service begin with, for a browser: the path that a proxy has in front of it, or nothing.
+    pub base: String,
+    /// Whether the browser speaks HTTPS, to Patron or to the proxy in front.
+    pub https: bool,
     /// Method, path (slashes made single) and headers.
     pub parts: Parts,
     /// The body, unread; wrapped, because a body cannot be looked at from two threads and need not be.

@@ -2,18 +2,23 @@
 
 use askama::Template;
 use axum::body::Body;
-use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, LOCATION, REFERRER_POLICY, X_FRAME_OPTIONS};
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, LOCATION, REFERRER_POLICY, X_FRAME_OPTIONS,
+};
+use axum::http::uri::PathAndQuery;
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use patron_core::id::TrackingId;
 use patron_core::rights::Right;
 use patron_core::time::Timestamp;
 use patron_core::{Error, Result};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::cookies::{self, Notice};
 use super::moment::{Moment, Zone};
 use super::texts::texts;
 use super::{Visitor, assets};
 use crate::app::Request;
+use crate::oauth::metadata::SIGN_IN;
 use crate::respond::{self, Answer, Failure};
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
@@ -23,6 +28,9 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; i
 
 /// The path of the list of one's own tokens, and what the others begin with.
 pub const TOKENS: &str = "/ui/d/user-preferences/personal-access-tokens";
+
+/// The path of the page that changes one's password.
+pub const PASSWORD: &str = "/ui/d/user-preferences/password";
 
 /// Which part of the pages one is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -219,6 +227,17 @@ pub fn redirect(request: &Request, path: &str) -> Answer {
     answer.headers_mut().insert(LOCATION, location.unwrap_or(HeaderValue::from_static("/")));
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer
+}
+
+/// Sends a browser that has no session to sign in, and back here afterwards where that can be looked at again.
+pub fn sign_in_first(request: &Request) -> Answer {
+    let parts = &request.parts;
+    if parts.method != Method::GET && parts.method != Method::HEAD {
+        return redirect(request, SIGN_IN);
+    }
+    let here = parts.uri.path_and_query().map_or(TOKENS, PathAndQuery::as_str);
+    let next = utf8_percent_encode(here, NON_ALPHANUMERIC);
+    redirect(request, &format!("{SIGN_IN}?next={next}"))
 }
 
 /// Sends the browser to a page that tells something once.

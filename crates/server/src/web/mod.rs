@@ -15,3 +15,8 @@ pub mod visitor;
 pub use form::Form;
 pub use frame::{Frame, Section};
 pub use visitor::Visitor;
+
+/// Whether a page opens for somebody who must choose a new password first: that page, and the way out.
+pub fn opens_with_temporary_password(route: &str) -> bool {
+    matches!(route, "page-password" | "sign-out")
+}

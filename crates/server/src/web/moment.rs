@@ -49,8 +49,7 @@ impl Zone {
     }
 
     fn local(&self, at: Timestamp) -> DateTime {
-        Instant::from_millisecond(at.millis())
-            .map_or(DateTime::ZERO, |at| self.zone.to_datetime(at))
+        Instant::from_millisecond(at.millis()).map_or(DateTime::ZERO, |at| self.zone.to_datetime(at))
     }
 
     /// The last second of a day, written `2027-01-31`, in this zone; `None` when it is no day.
@@ -79,7 +78,13 @@ impl Zone {
         let local = self.local(at);
         let day = local.date().strftime("%-d %b %Y").to_string();
         let full = format!("{} {}", local.strftime("%-d %B %Y, %H:%M:%S"), self.name);
-        Moment { iso: at.to_string(), time: local.strftime("%H:%M").to_string(), day, full, away: away(at, now) }
+        Moment {
+            iso: at.to_string(),
+            time: local.strftime("%H:%M").to_string(),
+            day,
+            full,
+            away: away(at, now),
+        }
     }
 }
 
@@ -131,7 +136,10 @@ mod tests {
         let now = at("2027-03-01T12:00:00Z");
         let utc = Zone::default().moment(at("2027-02-26T23:30:05.9Z"), now);
         assert_eq!(utc.iso, "2027-02-26T23:30:05.900Z");
-        assert_eq!((utc.day.as_str(), utc.time.as_str(), utc.away.as_str()), ("26 Feb 2027", "23:30", "2 days ago"));
+        assert_eq!(
+            (utc.day.as_str(), utc.time.as_str(), utc.away.as_str()),
+            ("26 Feb 2027", "23:30", "2 days ago")
+        );
         let berlin = Zone::named("Europe/Berlin").unwrap().moment(at("2027-02-26T23:30:05.9Z"), now);
         assert_eq!((berlin.day.as_str(), berlin.time.as_str()), ("27 Feb 2027", "00:30"));
         assert_eq!(berlin.full, "27 February 2027, 00:30:05 Europe/Berlin");

@@ -157,14 +157,19 @@ mod tests {
                 for (at, _) in text.match_indices(call) {
                     let id = text[at + call.len()..].split('"').next().unwrap();
                     let is_id = id.contains('-') || defined.contains(id);
-                    assert!(!is_id || id.ends_with('-') || defined.contains(id), "{id} in {}", path.display());
+                    assert!(
+                        !is_id || id.ends_with('-') || defined.contains(id),
+                        "{id} in {}",
+                        path.display()
+                    );
                 }
             }
             sources.push_str(&text);
         }
         for id in defined {
             // A family of texts is asked for by what its ids begin with: `error-`, `state-`.
-            let family = id.match_indices('-').any(|(at, _)| sources.contains(&format!("\"{}\"", &id[..=at])));
+            let family =
+                id.match_indices('-').any(|(at, _)| sources.contains(&format!("\"{}\"", &id[..=at])));
             assert!(family || sources.contains(&format!("\"{id}\"")), "nothing asks for {id}");
         }
     }

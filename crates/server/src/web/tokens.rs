@@ -9,10 +9,10 @@ pub use edit::{delete, edit, remove, save};
 pub use list::list;
 pub use new::{create, new};
 
+use patron_core::Result;
 use patron_core::access::no_such_pat;
 use patron_core::id::PatId;
 use patron_core::pat::{Expiry, Pat, State};
-use patron_core::Result;
 
 use super::frame::Frame;
 use super::moment::days_until;

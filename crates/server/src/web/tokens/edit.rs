@@ -91,14 +91,9 @@ pub async fn save(request: Request, visitor: Visitor) -> Result<Answer, Failure>
     }
 }
 
-fn patch_of(
-    pat: &Pat,
-    typed: &Typed,
-    request: &Request,
-    visitor: &Visitor,
-    frame: &Frame,
-) -> Result<Patch> {
-    let replace = |path: &str, value: serde_json::Value| json!({"op": "replace", "path": path, "value": value});
+fn patch_of(pat: &Pat, typed: &Typed, request: &Request, visitor: &Visitor, frame: &Frame) -> Result<Patch> {
+    let replace =
+        |path: &str, value: serde_json::Value| json!({"op": "replace", "path": path, "value": value});
     let mut operations = Vec::new();
     // What stands in the form as it was is left alone: somebody else may have changed it meanwhile.
     if typed.name != pat.name {
@@ -148,4 +143,3 @@ pub async fn remove(request: Request, visitor: Visitor) -> Result<Answer, Failur
     visitor.actor(&request).delete(pat.id).await?;
     Ok(frame::redirect_with(&request, TOKENS, Notice::of("notice-token-deleted")))
 }
-

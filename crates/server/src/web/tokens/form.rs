@@ -1,7 +1,7 @@
 //! The fields of a token, as the form has them: what is typed becomes what the API takes, and the rules are the API's.
 
-use patron_core::scope::{ALL, DEFAULT, ScopeList};
 use patron_core::rights::Catalogue;
+use patron_core::scope::{ALL, DEFAULT, ScopeList};
 use patron_core::time::Timestamp;
 
 use crate::web::Form;
