@@ -220,22 +220,13 @@ impl<K: Hash + Eq> SlidingWindow<K> {
     /// Takes one hit of that time back, as if it had not been. After a step back of the clock it may stay counted.
     pub(crate) fn give_back(&self, key: &K, at: Timestamp) {
         if self.limit > 0
-<<<<<<< HEAD
             && let Some(hits) = self.lock(key).find(key)
-=======
-            && let Some(hits) = self.shard(key, at).find(key)
->>>>>>> main
         {
             hits.take_back(self.widths, at.millis());
         }
     }
 
-<<<<<<< HEAD
     /// Locks the part that `key` is in, as it is to be at `now`.
-=======
-    /// Locks the part that `key` is in. The keys' hash is seeded anew in every process, so nobody outside can pick
-    /// keys that share a lock.
->>>>>>> main
     fn shard(&self, key: &K, now: Timestamp) -> MutexGuard<'_, Shard<K>> {
         let mut shard = self.lock(key);
         shard.turn(self.widths, now.millis(), self.most);

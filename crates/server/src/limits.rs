@@ -53,11 +53,8 @@ pub const CACHED: usize = 100_000;
 pub const CACHED_BYTES: u64 = 64 * 1024 * 1024;
 /// Client ids and addresses that a limiter keeps count of, each.
 pub const COUNTED: usize = 100_000;
-<<<<<<< HEAD
-=======
 /// Fields of a page's form: 100 scopes, or a page of tokens that are ticked, and what else is in it.
 pub const PAGE_FORM_FIELDS: usize = 256;
->>>>>>> main
 /// Passwords that may wait for their hash, which takes tens of milliseconds each; further ones are told 503.
 pub const PASSWORDS_WAITING: usize = 64;
 /// Wrong passwords that a login name, or a browser or a session that is known, may see in [`GUESS_WINDOW_SECONDS`].
