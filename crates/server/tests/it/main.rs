@@ -44,4 +44,6 @@ mod token_errors;
 mod unauthorized;
 mod usage;
 mod uses;
+mod visit;
+mod web_tokens;
 mod wire;
