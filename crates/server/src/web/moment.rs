@@ -168,9 +168,9 @@ mod tests {
         for zone in ["Pacific/Kiritimati", "Pacific/Niue"] {
             let zone = Zone::named(zone).unwrap();
             for at in [Timestamp::MIN, Timestamp::MAX] {
-                let year = if at == Timestamp::MAX { "9999" } else { "Jan 0" };
                 let day = zone.moment(at, Timestamp::from_millis(0)).day;
-                assert!(day.contains(year) || day.contains("Dec -1"), "{day}");
+                let years = if at == Timestamp::MAX { ["9999", "9999"] } else { ["Jan 0", "Dec -"] };
+                assert!(years.iter().any(|year| day.contains(year)), "{day}");
             }
         }
     }
