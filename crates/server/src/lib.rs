@@ -32,3 +32,4 @@ pub mod respond;
 pub mod routes;
 pub mod system;
 pub mod telemetry;
+pub mod trail;

@@ -18,6 +18,10 @@ use crate::convert::{self, json};
 use crate::driver::{Row, Tx};
 use crate::pats;
 
+mod search;
+
+pub use search::{Found, Search};
+
 macro_rules! select_identity {
     ($rest:literal) => {
         concat!(
