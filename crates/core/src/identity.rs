@@ -68,7 +68,7 @@ impl Draft {
     }
 }
 
-fn optional(field: &str, given: Option<String>) -> Result<Option<String>> {
+fn optional(field: &'static str, given: Option<String>) -> Result<Option<String>> {
     let Some(given) = given.filter(|text| !text.trim().is_empty()) else { return Ok(None) };
     name::person_given(field, &given).map(Some)
 }
@@ -80,7 +80,7 @@ pub fn check_levels(catalogue: &Catalogue, given: Vec<String>) -> Result<Vec<Str
         if level.chars().count() > NAME_CHARS || !catalogue.knows_level(&level) {
             let known = catalogue.levels().collect::<Vec<_>>().join(", ");
             let text = format!("Level '{}' is not known; known are {known}.", shorten(&level));
-            return Err(Error::invalid(Detail::Value, text));
+            return Err(Error::invalid(Detail::Value, text).at("levels"));
         }
         if !levels.contains(&level) {
             levels.push(level);
@@ -90,7 +90,8 @@ pub fn check_levels(catalogue: &Catalogue, given: Vec<String>) -> Result<Vec<Str
         return Err(Error::invalid(
             Detail::Length,
             format!("An identity has at most {LEVELS_PER_IDENTITY} levels."),
-        ));
+        )
+        .at("levels"));
     }
     Ok(levels)
 }
@@ -101,11 +102,13 @@ pub fn check_password(password: &Password) -> Result<()> {
         n if n < PASSWORD_MIN_CHARS => Err(Error::invalid(
             Detail::Length,
             format!("A password has at least {PASSWORD_MIN_CHARS} characters."),
-        )),
+        )
+        .at("password")),
         n if n > PASSWORD_CHARS => Err(Error::invalid(
             Detail::Length,
             format!("A password has at most {PASSWORD_CHARS} characters."),
-        )),
+        )
+        .at("password")),
         _ => Ok(()),
     }
 }

@@ -12,6 +12,7 @@ use patron_core::{Error, Result};
 use patron_store::Store;
 use sync_wrapper::SyncWrapper;
 
+use crate::actor::Actor;
 use crate::auth::{Caller, Presented};
 use crate::config::Settings;
 use crate::keys::MasterKey;
@@ -97,6 +98,10 @@ pub struct Request {
     pub tracking: TrackingId,
     /// What its path says.
     pub facts: PathFacts,
+    /// What links to this service begin with, for a browser: the path that a proxy has in front of it, or nothing.
+    pub base: String,
+    /// Whether the browser speaks HTTPS, to Patron or to the proxy in front.
+    pub https: bool,
     /// Method, path (slashes made single) and headers.
     pub parts: Parts,
     /// The body, unread; wrapped, because a body cannot be looked at from two threads and need not be.
@@ -112,6 +117,13 @@ impl Request {
     /// Where a credential that came with this request was presented.
     pub fn presented(&self) -> Presented {
         Presented { tenant: Some(self.site.key), recorded_in: self.site.key, address: self.address }
+    }
+
+    /// Who acts in it, with this credential.
+    pub fn actor(&self, caller: Caller) -> Actor {
+        let context = self.context(&caller);
+        let Caller { tenant, identity, scopes, rights, .. } = caller;
+        Actor { app: Arc::clone(&self.app), tenant, identity, rights, scopes: Some(scopes), context }
     }
 
     /// What every audit event of this request carries.

@@ -1,8 +1,10 @@
 //! Patron, a personal access token authority: the service, its pages and its command line.
 //!
 //! `docs/architecture.md` is the map. In short: [`routes`] is the table of endpoints, [`front`] what is the same for
-//! all of them, [`auth`] who is asking, [`memory`] what the hot path reads, [`cli`] the commands.
+//! all of them, [`auth`] who is asking, [`actor`] what they
+//! then do, [`memory`] what the hot path reads, [`cli`] the commands.
 
+pub mod actor;
 pub mod api;
 pub mod app;
 pub mod auth;
@@ -30,3 +32,4 @@ pub mod respond;
 pub mod routes;
 pub mod system;
 pub mod telemetry;
+pub mod web;

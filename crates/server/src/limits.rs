@@ -53,6 +53,8 @@ pub const CACHED: usize = 100_000;
 pub const CACHED_BYTES: u64 = 64 * 1024 * 1024;
 /// Client ids and addresses that a limiter keeps count of, each.
 pub const COUNTED: usize = 100_000;
+/// Fields of a page's form: 100 scopes, or a page of tokens that are ticked, and what else is in it.
+pub const PAGE_FORM_FIELDS: usize = 256;
 /// How often it is looked what has expired: that is recorded within a minute (contract section 11).
 pub const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(20);
 /// Expired PATs that one transaction records.

@@ -264,7 +264,8 @@ pub(crate) async fn insert(
         return Err(Error::invalid(
             Detail::Conflict,
             format!("There is an identity named '{name}' already."),
-        ));
+        )
+        .at("name"));
     }
     let event =
         Event::new(Action::IdentityCreated, Party::identity(id, &draft.name)).with("levels", draft.levels);

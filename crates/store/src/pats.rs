@@ -408,6 +408,7 @@ pub(crate) async fn find(tx: &mut Tx, tenant: TenantKey, id: PatId) -> Result<Op
 fn name_taken(name: &str) -> Error {
     let name = patron_core::error::shorten(name);
     Error::invalid(Detail::Conflict, format!("The owner has a personal access token named '{name}' already."))
+        .at("name")
 }
 
 /// Makes a PAT in the transaction at hand.
