@@ -46,8 +46,8 @@ impl Look {
     pub(crate) const PHONE: Self = Self { width: Width::Phone, ..Self::LIGHT };
     /// JavaScript is off.
     pub(crate) const PLAIN: Self = Self { script: false, ..Self::LIGHT };
-    /// Of each page there is a screenshot in these.
-    pub(crate) const PICTURED: [Self; 3] = [Self::LIGHT, Self::DARK, Self::PHONE];
+    /// What every page is checked and pictured in.
+    pub(crate) const CHECKED: [Self; 4] = [Self::LIGHT, Self::DARK, Self::PHONE, Self::PLAIN];
 }
 
 /// As in the names of screenshots.
@@ -269,25 +269,24 @@ impl Browser {
         let script = "
             const same = element => (element.getAttribute('aria-label') || element.innerText || element.value || '')
                 .replace(/\\s+/g, ' ').trim() === arguments[0];
-            const all = [...document.querySelectorAll('button, a[href], summary, input[type=submit], [role=button]')];
+            const all = [...document.querySelectorAll('button, a[href], summary, input[type=submit]')];
             return all.filter(element => element.checkVisibility() && same(element));";
         self.only(&format!("a button or link {name:?}"), script, name)
     }
 
-    /// The field with this label.
+    /// The field with this label, or with the one label that begins so.
     #[track_caller]
     pub(crate) fn field(&self, label: &str) -> Element {
         let script = "
             const words = text => (text || '').replace(/\\s+/g, ' ').trim();
-            const labelled = element => words(element.getAttribute('aria-label')) === arguments[0]
-                || [...(element.labels || [])].some(label => {
-                    // The label of a field inside it is the words without the field's own, such as its options.
-                    const copy = label.cloneNode(true);
-                    copy.querySelectorAll('input, select, textarea, small').forEach(inner => inner.remove());
-                    return words(copy.textContent) === arguments[0];
-                });
-            return [...document.querySelectorAll('input, select, textarea')]
-                .filter(element => element.type !== 'hidden' && labelled(element));";
+            const labels = element => [...(element.labels || [])].map(label => words(label.textContent));
+            const names = element => [words(element.getAttribute('aria-label')), ...labels(element)];
+            const fields = [...document.querySelectorAll('input, select, textarea')]
+                .filter(element => element.type !== 'hidden' && element.checkVisibility());
+            const exact = fields.filter(element => names(element).includes(arguments[0]));
+            const wanted = arguments[0] + ' ';
+            return exact.length ? exact
+                : fields.filter(element => names(element).some(name => name.startsWith(wanted)));";
         self.only(&format!("a field {label:?}"), script, label)
     }
 
@@ -380,14 +379,14 @@ impl Browser {
         self.run(script, vec![]).as_str().unwrap_or_default().to_owned()
     }
 
-    /// Presses Tab until something of this name has the focus.
+    /// Presses Tab until something of this name, or with these words in it, has the focus.
     #[track_caller]
     pub(crate) fn tab_to(&self, name: &str) {
         let mut passed = Vec::new();
         loop {
             self.key(Key::Tab);
             let focused = self.focused();
-            if focused == name {
+            if focused.contains(name) {
                 return;
             }
             passed.push(focused);

@@ -10,7 +10,7 @@ use crate::process::Server;
 fn the_api_s_page_stands_all_checks() {
     let dir = TempDir::new().unwrap();
     let server = Server::start(&dir.path().join("data"), &[]);
-    for look in Look::PICTURED {
+    for look in Look::CHECKED {
         let browser = Browser::open(look, &server);
         browser.go("/docs");
         browser.check("docs");

@@ -8,11 +8,16 @@
     reason = "a test fails by panicking, in what its functions share too"
 )]
 
-#[allow(dead_code, reason = "what comes with the first pages")]
 mod browser;
 mod checks;
 mod docs;
 mod driver;
+mod keyboard;
+mod names;
+mod pages;
 #[path = "../it/process.rs"]
 #[allow(dead_code, reason = "the other test binary needs more of it")]
 mod process;
+mod secrets;
+mod site;
+mod tokens;
