@@ -113,6 +113,15 @@ pub fn check_password(password: &Password) -> Result<()> {
     }
 }
 
+/// Checks a password that takes the place of another: as [`check_password`], and it is another one.
+pub fn check_new_password(new: &Password, current: &Password) -> Result<()> {
+    check_password(new)?;
+    if new.expose() == current.expose() {
+        return Err(Error::invalid(Detail::Value, "The new password is the same as the current one."));
+    }
+    Ok(())
+}
+
 impl Identity {
     /// Whether it is an administrator whose credentials work.
     pub fn is_active_admin(&self) -> bool {
@@ -153,5 +162,19 @@ mod tests {
     fn passwords_have_a_length() {
         let length = |n: usize| check_password(&Password::typed("ü".repeat(n))).is_ok();
         assert!(!length(11) && length(12) && length(1024) && !length(1025));
+    }
+
+    #[test]
+    fn a_new_password_is_another_one() {
+        let check = |new: &str| {
+            let typed = |text: &str| Password::typed(text.to_owned());
+            check_new_password(&typed(new), &typed("correct horse")).map_err(|error| error.to_string())
+        };
+        assert_eq!(check("Correct horse"), Ok(()));
+        assert_eq!(
+            check("correct horse"),
+            Err("The new password is the same as the current one.".to_owned())
+        );
+        assert!(check("short").is_err());
     }
 }

@@ -20,6 +20,7 @@ use crate::audit::{self, Stamp};
 use crate::changes::{self, Change};
 use crate::convert::{self, json};
 use crate::driver::{Row, Tx};
+use crate::sessions::{self, SessionLimits};
 
 /// The columns of [`pat`], in its order.
 macro_rules! select_pat {
@@ -378,8 +379,8 @@ impl Store {
     }
 
     /// Drops what nobody needs any more: old entries of the change feed, deleted PATs after 90 days, revoked access
-    /// tokens past their end.
-    pub async fn purge(&self) -> Result<()> {
+    /// tokens past their end, web sessions that have ended.
+    pub async fn purge(&self, sessions: SessionLimits) -> Result<()> {
         let now = self.clock.now();
         self.db
             .write("purge", move |tx| {
@@ -388,7 +389,7 @@ impl Store {
                     let before = now.plus_seconds(-TOMBSTONE_SECONDS);
                     tx.execute("DELETE FROM deleted_pats WHERE deleted < $1", &[before.into()]).await?;
                     tx.execute("DELETE FROM revoked_tokens WHERE expires < $1", &[now.into()]).await?;
-                    Ok(())
+                    sessions::purge(tx, sessions, now).await
                 })
             })
             .await

@@ -29,12 +29,12 @@ impl Form {
     }
 
     /// A field's text, the first of that name; empty when it was not sent.
-    pub fn text(&self, name: &str) -> &str {
+    pub fn text<'a>(&'a self, name: &'a str) -> &'a str {
         self.0.all(name).next().unwrap_or_default()
     }
 
     /// A field's text without blanks around it; `None` when nothing is left.
-    pub fn given(&self, name: &str) -> Option<&str> {
+    pub fn given<'a>(&'a self, name: &'a str) -> Option<&'a str> {
         Some(self.text(name).trim()).filter(|text| !text.is_empty())
     }
 
@@ -44,7 +44,7 @@ impl Form {
     }
 
     /// Every text of a field that may stand several times.
-    pub fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
+    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0.all(name)
     }
 }

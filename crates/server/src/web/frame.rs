@@ -1,5 +1,7 @@
 //! What surrounds every page, and how a page becomes an answer.
 
+use std::borrow::Borrow;
+
 use askama::Template;
 use axum::body::Body;
 use axum::http::header::{
@@ -114,18 +116,18 @@ impl Frame {
     }
 
     /// The text of this id.
-    pub fn t(&self, id: &str) -> String {
-        texts().get(id)
+    pub fn t(&self, id: impl AsRef<str>) -> String {
+        texts().get(id.as_ref())
     }
 
     /// The text of this id about a number.
-    pub fn count(&self, id: &str, count: impl TryInto<u64>) -> String {
-        texts().count(id, count.try_into().unwrap_or(u64::MAX))
+    pub fn count(&self, id: &str, count: impl Count) -> String {
+        texts().count(id, count.count())
     }
 
     /// The text of this id with something in the place of `$what`.
-    pub fn with(&self, id: &str, what: &str, value: &str) -> String {
-        texts().with(id, what, value)
+    pub fn with(&self, id: &str, what: &str, value: impl AsRef<str>) -> String {
+        texts().with(id, what, value.as_ref())
     }
 
     /// The language of the page.
@@ -139,8 +141,8 @@ impl Frame {
     }
 
     /// A moment as the reader reads it.
-    pub fn moment(&self, at: Timestamp) -> Moment {
-        self.zone.moment(at, self.now)
+    pub fn moment(&self, at: impl Borrow<Timestamp>) -> Moment {
+        self.zone.moment(*at.borrow(), self.now)
     }
 
     /// The CSRF token of this page's forms.
@@ -151,6 +153,36 @@ impl Frame {
     /// Whether one is among one's preferences.
     pub fn is_preferences(&self) -> bool {
         matches!(self.section, Section::Tokens | Section::Password | Section::Display)
+    }
+}
+
+/// A number that a text can be about. Templates hand over values and references alike.
+pub trait Count {
+    /// The number.
+    fn count(&self) -> u64;
+}
+
+impl Count for u64 {
+    fn count(&self) -> u64 {
+        *self
+    }
+}
+
+impl Count for u32 {
+    fn count(&self) -> u64 {
+        u64::from(*self)
+    }
+}
+
+impl Count for usize {
+    fn count(&self) -> u64 {
+        u64::try_from(*self).unwrap_or(u64::MAX)
+    }
+}
+
+impl<T: Count + ?Sized> Count for &T {
+    fn count(&self) -> u64 {
+        (**self).count()
     }
 }
 

@@ -42,6 +42,11 @@ pub fn badge(pat: &Pat, frame: &Frame) -> Badge {
     }
 }
 
+/// The id of the text of a choice of days.
+fn days_text(days: &i64) -> String {
+    format!("token-expires-{days}")
+}
+
 /// The id of a token in the path, which may have `/delete` behind it.
 fn id_of(request: &Request) -> Result<PatId> {
     let path = request.parts.uri.path();

@@ -51,6 +51,13 @@ struct Column {
     sorted: Option<&'static str>,
 }
 
+impl Column {
+    /// The id of its text.
+    fn text(&self) -> String {
+        format!("column-{}", self.name)
+    }
+}
+
 /// All tokens of one's own that are not managed, oldest first.
 pub(super) async fn own(actor: &Actor) -> Result<Vec<Pat>> {
     let everything = Page { limit: None, offset: 0, count: false };
