@@ -35,6 +35,7 @@ mod pat_audit;
 mod pat_life;
 mod patch;
 mod pats;
+mod process;
 mod secrets;
 mod serving;
 mod support;
