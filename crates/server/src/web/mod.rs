@@ -4,10 +4,13 @@
 //! [`crate::actor`], as the API does, and answers through [`Frame`].
 
 pub mod assets;
+pub mod audit;
 pub mod cookies;
 pub mod form;
 pub mod frame;
+pub mod identities;
 pub mod moment;
+pub mod pager;
 pub mod texts;
 pub mod tokens;
 pub mod visitor;
