@@ -3,6 +3,7 @@
 //! A page's handler gets a [`Visitor`], who has signed in and whose posted form carried the CSRF token; it acts through
 //! [`crate::actor`], as the API does, and answers through [`Frame`].
 
+pub mod account;
 pub mod assets;
 pub mod audit;
 pub mod cookies;
@@ -11,6 +12,7 @@ pub mod frame;
 pub mod identities;
 pub mod moment;
 pub mod pager;
+pub mod sign_in;
 pub mod texts;
 pub mod tokens;
 pub mod visitor;
@@ -19,7 +21,7 @@ pub use form::Form;
 pub use frame::{Frame, Section};
 pub use visitor::Visitor;
 
-/// Whether a page opens for somebody who must choose a new password first: that page, and the way out.
+/// Whether a page opens for somebody who must choose a new password first: that page does. Signing out is open anyway.
 pub fn opens_with_temporary_password(route: &str) -> bool {
-    matches!(route, "page-password" | "sign-out")
+    route == "page-password"
 }
