@@ -3,6 +3,7 @@
 //! A method checks what its request says, and hands the store a decision that asks [`patron_core::access`] inside the
 //! transaction, on the row as it is then.
 
+mod audit;
 mod identities;
 mod pats;
 

@@ -1,6 +1,6 @@
 //! Every page stands all checks in every look, and leaves its picture.
 
-use crate::browser::{Browser, Look};
+use crate::browser::Look;
 use crate::site::{Site, TOKENS};
 
 /// A person's own pages, with tokens in every state.
@@ -9,8 +9,10 @@ fn one_s_own_pages_stand_all_checks() {
     let site = Site::start();
     let newcomer = site.person("newcomer", "Nell Newcomer", &[]);
     let jane = site.person("jane", "Jane Doe", &[]);
-    let many = ["--scope", "sp:my-personal-access-tokens:read", "--scope", "sp:my-personal-access-tokens:manage"];
-    let many = [&many[..], &["--scope", "sp:scopes:default", "--scope", "demo:orders:read", "--never-expires"]];
+    let many =
+        ["--scope", "sp:my-personal-access-tokens:read", "--scope", "sp:my-personal-access-tokens:manage"];
+    let many =
+        [&many[..], &["--scope", "sp:scopes:default", "--scope", "demo:orders:read", "--never-expires"]];
     let nightly = site.token(&jane, "nightly report", &many.concat());
     site.token(&jane, "build server", &["--expiration-date", "2099-01-31T00:00:00Z"]);
     let old = site.token(&jane, "last year's", &["--expiration-date", "2099-01-31T00:00:00Z"]);
@@ -37,7 +39,8 @@ fn one_s_own_pages_stand_all_checks() {
         };
         see(TOKENS, "tokens");
         browser.wait("the menu", browser.find(".menu summary").click());
-        browser.check("menu");
+        browser.screenshot("menu");
+        browser.expect_no_sideways_scrolling();
         see(&format!("{TOKENS}?q=nightly&sort=name&dir=desc"), "tokens-found");
         see(&format!("{TOKENS}?q=nothing"), "tokens-no-match");
         see(&format!("{TOKENS}/new"), "token-new");
