@@ -170,9 +170,10 @@ mod tests {
             sources.push_str(text);
         }
         for id in defined {
-            // A family of texts is asked for by what its ids begin with: `error-`, `state-`.
-            let family =
-                id.match_indices('-').any(|(at, _)| sources.contains(&format!("\"{}\"", &id[..=at])));
+            // A family of texts is asked for by what its ids begin with: `"state-"`, `"error-{field}-…"`.
+            let begins =
+                |text: &str| ["\"", "{"].iter().any(|end| sources.contains(&format!("\"{text}{end}")));
+            let family = id.match_indices('-').any(|(at, _)| begins(&id[..=at]));
             assert!(family || sources.contains(&format!("\"{id}\"")), "nothing asks for {id}");
         }
     }
