@@ -46,5 +46,7 @@ mod unauthorized;
 mod usage;
 mod uses;
 mod visit;
+mod web_audit;
+mod web_identities;
 mod web_tokens;
 mod wire;
