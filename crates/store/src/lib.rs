@@ -169,6 +169,9 @@ mod tests {
             include_str!("bootstrap.rs"),
             include_str!("identities.rs"),
             include_str!("pats.rs"),
+            include_str!("pats/many.rs"),
+            include_str!("pats/numbers.rs"),
+            include_str!("pats/search.rs"),
             include_str!("tokens.rs"),
         ] {
             for sql in literals(source) {

@@ -464,6 +464,19 @@ async fn the_files_are_the_owners_alone() {
 }
 
 #[tokio::test]
+async fn lower_knows_all_letters() {
+    let fixture = fixture().await;
+    for (given, lower) in [("ABC xyz", "abc xyz"), ("ÄÉΣ Straße", "äéσ straße"), ("ΟΔΟΣ", "οδοσ"), ("", "")]
+    {
+        let read = fixture.db.read("lower", move |tx| {
+            Box::pin(async move { tx.query_opt("SELECT LOWER($1), LOWER(NULL)", &[given.into()]).await })
+        });
+        let row = read.await.unwrap().unwrap();
+        assert_eq!((row.text(0).unwrap(), row.opt_text(1).unwrap()), (lower, None));
+    }
+}
+
+#[tokio::test]
 async fn what_cannot_be_opened_says_why() {
     let directory = tempfile::tempdir().unwrap();
     let failure = async |url: &str| match Database::open(url, Options::default()).await {

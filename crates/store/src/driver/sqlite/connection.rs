@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use patron_core::{Error, Result};
 use rusqlite::config::DbConfig;
+use rusqlite::functions::{self, FunctionFlags};
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, ffi};
 
@@ -176,7 +177,23 @@ fn configure(connection: &Connection, role: Role, timeout: Duration) -> rusqlite
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)?;
     connection.execute_batch(SETTINGS)?;
+    // SQLite's own knows the letters of ASCII alone.
+    let flags =
+        FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
+    connection.create_scalar_function("lower", 1, flags, lower)?;
     if role == Role::Writer { Ok(()) } else { connection.execute_batch("PRAGMA query_only = ON") }
+}
+
+/// `LOWER` of all letters, each by itself, as PostgreSQL's. It is in no index, so the file does not depend on it.
+fn lower(context: &functions::Context<'_>) -> rusqlite::Result<Option<String>> {
+    let text = context.get_raw(0).as_str_or_null()?;
+    Ok(text.map(|text| {
+        if text.is_ascii() {
+            text.to_ascii_lowercase()
+        } else {
+            text.chars().flat_map(char::to_lowercase).collect()
+        }
+    }))
 }
 
 /// Turns on WAL mode, which is a property of the file. Two processes that do so at once are told «busy» without
