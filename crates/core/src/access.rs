@@ -227,13 +227,53 @@ impl Holder<'_> {
         if added.iter().any(|level| level == PLATFORM) {
             return Err(Error::forbidden(format!("Level '{PLATFORM}' is given on the command line alone.")));
         }
-        let excess = catalogue.rights_of_levels(added).without(self.rights);
-        let new = if added.is_empty() { RightSet::NONE } else { excess };
-        if new.is_empty() {
+        if added.is_empty() { Ok(()) } else { self.refuse_excess_levels(catalogue, added) }
+    }
+
+    /// Refuses whatever gives an identity of these levels a credential, or its credentials back, when its rights
+    /// exceed those of the credential in use.
+    fn refuse_excess_levels(&self, catalogue: &Catalogue, levels: &[String]) -> Result<()> {
+        let excess = catalogue.rights_of_levels(levels).without(self.rights);
+        if excess.is_empty() {
             return Ok(());
         }
-        let names = catalogue.names_of(new);
+        let names = catalogue.names_of(excess);
         Err(Error::forbidden(format!("The credential in use lacks rights that this would grant: {names}.")))
+    }
+
+    /// Refuses a change of levels: `added` are those that the identity does not have yet.
+    pub fn set_levels(&self, catalogue: &Catalogue, added: &[String]) -> Result<()> {
+        self.require(catalogue, Right::AUTH_USER_MANAGE)?;
+        self.grant_levels(catalogue, added)
+    }
+
+    /// Refuses the creation of an identity of these levels, whose first password the caller learns: no rights are
+    /// had so that the credential in use lacks.
+    pub fn create_identity(&self, catalogue: &Catalogue, levels: &[String]) -> Result<()> {
+        self.set_levels(catalogue, levels)?;
+        self.refuse_excess_levels(catalogue, levels)
+    }
+
+    /// Refuses to disable an identity, or to enable it. Enabling brings its rights back, so they must not exceed those
+    /// of the credential in use.
+    pub fn set_enabled(&self, catalogue: &Catalogue, levels: &[String], enabled: bool) -> Result<()> {
+        self.require(catalogue, Right::AUTH_USER_MANAGE)?;
+        if enabled { self.refuse_excess_levels(catalogue, levels) } else { Ok(()) }
+    }
+
+    /// Refuses a new password for an identity of these levels, which the caller learns: the way to its rights, so
+    /// they must not exceed those of the credential in use. One's own is changed by whoever knows the old one.
+    pub fn reset_password(
+        &self,
+        catalogue: &Catalogue,
+        identity: IdentityId,
+        levels: &[String],
+    ) -> Result<()> {
+        self.require(catalogue, Right::AUTH_USER_MANAGE)?;
+        if identity == self.identity {
+            return Err(Error::forbidden("One's own password is changed, not reset."));
+        }
+        self.refuse_excess_levels(catalogue, levels)
     }
 }
 
@@ -315,6 +355,61 @@ mod tests {
         let narrow = Someone::new(ORG_ADMIN, &["idn:auth-user:manage"]);
         assert!(narrow.holder(&catalogue).grant_levels(&catalogue, &levels(&[ORG_ADMIN])).is_err());
         assert!(narrow.holder(&catalogue).grant_levels(&catalogue, &[]).is_ok());
+    }
+
+    #[test]
+    fn nobody_comes_by_rights_through_another_identity() {
+        let helpers = BTreeMap::from([("DESK".to_owned(), vec!["idn:auth-user:manage".to_owned()])]);
+        let catalogue = Catalogue::new(&helpers, &[]).unwrap();
+        let levels = |names: &[&str]| names.iter().map(|&n| n.to_owned()).collect::<Vec<_>>();
+        let text = |refused: Result<()>| match refused {
+            Ok(()) => String::new(),
+            Err(Error::Forbidden { text }) => text,
+            Err(other) => panic!("{other:?}"),
+        };
+        let lacks =
+            |names: &str| format!("The credential in use lacks rights that this would grant: {names}.");
+        let managed = lacks("idn:managed-personal-access-tokens:manage");
+        let platform = format!("Level '{PLATFORM}' is given on the command line alone.");
+        let needs = "This needs the right 'idn:auth-user:manage'.".to_owned();
+        let own = "One's own password is changed, not reset.".to_owned();
+        let admin_lacks = lacks(
+            "idn:all-personal-access-tokens:read, idn:all-personal-access-tokens:manage, \
+             idn:all-personal-access-tokens:update, idn:managed-personal-access-tokens:read, idn:audit-events:read",
+        );
+        let ok = String::new;
+        for (level, scope, of, created, enabled, reset) in [
+            (ORG_ADMIN, scope::ALL, ORG_ADMIN, ok(), ok(), ok()),
+            (ORG_ADMIN, scope::ALL, "USER", ok(), ok(), ok()),
+            (ORG_ADMIN, scope::ALL, PLATFORM, platform.clone(), managed.clone(), managed.clone()),
+            (PLATFORM, scope::ALL, "USER", needs.clone(), needs.clone(), needs.clone()),
+            ("USER", scope::ALL, "USER", needs.clone(), needs.clone(), needs),
+            ("DESK", scope::ALL, "USER", ok(), ok(), ok()),
+            ("DESK", scope::ALL, "DESK", ok(), ok(), ok()),
+            ("DESK", scope::ALL, ORG_ADMIN, admin_lacks.clone(), admin_lacks.clone(), admin_lacks),
+        ] {
+            let someone = Someone::new(level, &[scope]);
+            let holder = someone.holder(&catalogue);
+            let of_levels = levels(&[of]);
+            let case = format!("{level} on {of}");
+            assert_eq!(text(holder.create_identity(&catalogue, &of_levels)), created, "{case}");
+            assert_eq!(text(holder.set_enabled(&catalogue, &of_levels, true)), enabled, "{case}");
+            assert_eq!(text(holder.reset_password(&catalogue, OTHER, &of_levels)), reset, "{case}");
+            // Taking rights away takes no more than the right to manage.
+            let may = holder.rights.has(Right::AUTH_USER_MANAGE);
+            assert_eq!(holder.set_enabled(&catalogue, &of_levels, false).is_ok(), may, "{case}");
+            assert_eq!(holder.set_levels(&catalogue, &[]).is_ok(), may, "{case}");
+            if may {
+                assert_eq!(text(holder.reset_password(&catalogue, ME, &levels(&[level]))), own, "{case}");
+            }
+        }
+        // Everyone has rights on their own PATs, which this credential lacks.
+        let narrow = Someone::new(ORG_ADMIN, &["idn:auth-user:manage"]);
+        let narrow = narrow.holder(&catalogue);
+        let mine = lacks("idn:my-personal-access-tokens:read, idn:my-personal-access-tokens:manage");
+        assert_eq!(text(narrow.create_identity(&catalogue, &[])), mine);
+        assert_eq!(text(narrow.set_enabled(&catalogue, &[], true)), mine);
+        assert_eq!(text(narrow.reset_password(&catalogue, OTHER, &[])), mine);
     }
 
     /// Of every level `demo:x`, of `CERT_ADMIN` alone `demo:y`.

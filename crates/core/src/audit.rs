@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::id::{IdentityId, PatId, TenantKey, TokenId, TrackingId};
 use crate::scope::ScopeList;
+use crate::secret::SessionHash;
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -130,16 +131,28 @@ impl Party {
 pub struct Acting {
     /// Its tenant.
     pub tenant: TenantKey,
-    /// The PAT in use, or from which the access token in use was made.
-    pub pat: PatId,
-    /// The access token in use; `None` for the PAT itself.
-    pub token: Option<TokenId>,
-    /// The scopes of the PAT itself when it is in use; an access token keeps its own.
-    pub pat_scopes: Option<ScopeList>,
-    /// The owner's generation.
+    /// What it is.
+    pub means: Means,
+    /// The identity's generation.
     pub generation: u32,
-    /// The owner's levels.
+    /// The identity's levels.
     pub levels: Vec<String>,
+}
+
+/// What a credential is.
+#[derive(Debug, Clone)]
+pub enum Means {
+    /// A PAT, or an access token made from one.
+    Pat {
+        /// The PAT in use, or from which the access token in use was made.
+        pat: PatId,
+        /// The access token in use; `None` for the PAT itself.
+        token: Option<TokenId>,
+        /// The scopes of the PAT itself when it is in use; an access token keeps its own.
+        pat_scopes: Option<ScopeList>,
+    },
+    /// A web session.
+    Session(SessionHash),
 }
 
 /// Who asks for a change, with what, from where, in which request.

@@ -80,7 +80,7 @@ mod tests {
 
     fn refused(draft: BulkDraft) -> (Detail, String) {
         match draft.check() {
-            Err(Error::Invalid { detail, text }) => (detail, text),
+            Err(Error::Invalid { detail, text, .. }) => (detail, text),
             other => panic!("{other:?}"),
         }
     }

@@ -52,6 +52,8 @@ pub enum Error {
     Invalid {
         /// Which rule.
         detail: Detail,
+        /// Which field breaks it, as the API calls it; `None` when it is no single one.
+        field: Option<&'static str>,
         /// What to change, for a person.
         text: String,
     },
@@ -102,7 +104,16 @@ pub enum Error {
 impl Error {
     /// A request that is wrong.
     pub fn invalid(detail: Detail, text: impl Into<String>) -> Self {
-        Self::Invalid { detail, text: text.into() }
+        Self::Invalid { detail, field: None, text: text.into() }
+    }
+
+    /// The same error, told of this field: a page shows it beside it.
+    #[must_use]
+    pub fn at(self, name: &'static str) -> Self {
+        match self {
+            Self::Invalid { detail, text, .. } => Self::Invalid { detail, field: Some(name), text },
+            other => other,
+        }
     }
 
     /// A credential that is not good.

@@ -166,7 +166,7 @@ mod tests {
 
     fn refusal(text: &str) -> String {
         match Filter::parse(text) {
-            Err(Error::Invalid { detail: Detail::Value, text }) => text,
+            Err(Error::Invalid { detail: Detail::Value, text, .. }) => text,
             other => panic!("{text} gave {other:?}"),
         }
     }

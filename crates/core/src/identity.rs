@@ -68,7 +68,7 @@ impl Draft {
     }
 }
 
-fn optional(field: &str, given: Option<String>) -> Result<Option<String>> {
+fn optional(field: &'static str, given: Option<String>) -> Result<Option<String>> {
     let Some(given) = given.filter(|text| !text.trim().is_empty()) else { return Ok(None) };
     name::person_given(field, &given).map(Some)
 }
@@ -80,7 +80,7 @@ pub fn check_levels(catalogue: &Catalogue, given: Vec<String>) -> Result<Vec<Str
         if level.chars().count() > NAME_CHARS || !catalogue.knows_level(&level) {
             let known = catalogue.levels().collect::<Vec<_>>().join(", ");
             let text = format!("Level '{}' is not known; known are {known}.", shorten(&level));
-            return Err(Error::invalid(Detail::Value, text));
+            return Err(Error::invalid(Detail::Value, text).at("levels"));
         }
         if !levels.contains(&level) {
             levels.push(level);
@@ -90,7 +90,8 @@ pub fn check_levels(catalogue: &Catalogue, given: Vec<String>) -> Result<Vec<Str
         return Err(Error::invalid(
             Detail::Length,
             format!("An identity has at most {LEVELS_PER_IDENTITY} levels."),
-        ));
+        )
+        .at("levels"));
     }
     Ok(levels)
 }
@@ -101,13 +102,24 @@ pub fn check_password(password: &Password) -> Result<()> {
         n if n < PASSWORD_MIN_CHARS => Err(Error::invalid(
             Detail::Length,
             format!("A password has at least {PASSWORD_MIN_CHARS} characters."),
-        )),
+        )
+        .at("password")),
         n if n > PASSWORD_CHARS => Err(Error::invalid(
             Detail::Length,
             format!("A password has at most {PASSWORD_CHARS} characters."),
-        )),
+        )
+        .at("password")),
         _ => Ok(()),
     }
+}
+
+/// Checks a password that takes the place of another: as [`check_password`], and it is another one.
+pub fn check_new_password(new: &Password, current: &Password) -> Result<()> {
+    check_password(new)?;
+    if new.expose() == current.expose() {
+        return Err(Error::invalid(Detail::Value, "The new password is the same as the current one."));
+    }
+    Ok(())
 }
 
 impl Identity {
@@ -150,5 +162,19 @@ mod tests {
     fn passwords_have_a_length() {
         let length = |n: usize| check_password(&Password::typed("ü".repeat(n))).is_ok();
         assert!(!length(11) && length(12) && length(1024) && !length(1025));
+    }
+
+    #[test]
+    fn a_new_password_is_another_one() {
+        let check = |new: &str| {
+            let typed = |text: &str| Password::typed(text.to_owned());
+            check_new_password(&typed(new), &typed("correct horse")).map_err(|error| error.to_string())
+        };
+        assert_eq!(check("Correct horse"), Ok(()));
+        assert_eq!(
+            check("correct horse"),
+            Err("The new password is the same as the current one.".to_owned())
+        );
+        assert!(check("short").is_err());
     }
 }

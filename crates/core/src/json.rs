@@ -133,7 +133,7 @@ mod tests {
 
     fn refusal(body: &[u8]) -> String {
         match parse(body) {
-            Err(Error::Invalid { detail: Detail::Syntax, text }) => text,
+            Err(Error::Invalid { detail: Detail::Syntax, text, .. }) => text,
             other => panic!("{} gave {other:?}", String::from_utf8_lossy(body)),
         }
     }

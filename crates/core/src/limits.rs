@@ -47,6 +47,10 @@ pub const RIGHTS: usize = 128;
 pub const PASSWORD_CHARS: usize = 1_024;
 /// Fewest characters of a password that a person sets.
 pub const PASSWORD_MIN_CHARS: usize = 12;
+/// Web sessions of one identity; a new one beyond that ends the one that was seen last the longest ago.
+pub const SESSIONS_PER_IDENTITY: u32 = 50;
+/// How often it is noted that a web session is in use: once a minute.
+pub const SESSION_SEEN_STEP_SECONDS: u32 = 60;
 /// How often a PAT's `lastUsed` may move: once in 24 h.
 pub const LAST_USED_STEP_SECONDS: i64 = 24 * 3_600;
 /// How long a deleted PAT's id and secret hash are kept, so that its holder is told.

@@ -7,19 +7,22 @@ use crate::limits::{NAME_CHARS, TENANT_NAME_CHARS};
 
 /// Reads a name that a person gave: trimmed, 1 to [`NAME_CHARS`] characters, no control characters.
 /// `field` is what the caller calls it, for the error's text.
-pub fn person_given(field: &str, given: &str) -> Result<String> {
+pub fn person_given(field: &'static str, given: &str) -> Result<String> {
     let name = given.trim();
     if name.is_empty() {
-        return Err(Error::invalid(Detail::Missing, format!("Field '{field}' is required.")));
+        return Err(Error::invalid(Detail::Missing, format!("Field '{field}' is required.")).at(field));
     }
     if name.chars().count() > NAME_CHARS {
         return Err(Error::invalid(
             Detail::Length,
             format!("Field '{field}' has more than {NAME_CHARS} characters."),
-        ));
+        )
+        .at(field));
     }
     if name.chars().any(char::is_control) {
-        return Err(Error::invalid(Detail::Value, format!("Field '{field}' has control characters.")));
+        return Err(
+            Error::invalid(Detail::Value, format!("Field '{field}' has control characters.")).at(field)
+        );
     }
     Ok(name.to_owned())
 }

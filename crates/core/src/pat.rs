@@ -99,7 +99,8 @@ impl Validity {
                 format!(
                     "Field 'accessTokenValiditySeconds' is from {VALIDITY_MIN_SECONDS} to {VALIDITY_MAX_SECONDS}."
                 ),
-            )),
+            )
+            .at("accessTokenValiditySeconds")),
         }
     }
 
@@ -181,7 +182,7 @@ impl Draft {
                     let text = format!(
                         "Field 'expirationDate' is at most {OLDER_MONTHS} months ahead on this path."
                     );
-                    return Err(Error::invalid(Detail::Value, text));
+                    return Err(Error::invalid(Detail::Value, text).at("expirationDate"));
                 }
                 (Expiry::At(date.unwrap_or(latest)), false)
             }
@@ -198,9 +199,11 @@ fn future_date(given: Option<&str>, now: Timestamp) -> Result<Option<Timestamp>>
             Detail::Value,
             "Field 'expirationDate' is no date-time such as 2027-12-31T23:59:59.999Z.",
         )
+        .at("expirationDate")
     })?;
     if date <= now {
-        return Err(Error::invalid(Detail::Value, "Field 'expirationDate' is not in the future."));
+        return Err(Error::invalid(Detail::Value, "Field 'expirationDate' is not in the future.")
+            .at("expirationDate"));
     }
     Ok(Some(date))
 }
@@ -229,7 +232,7 @@ pub fn owner_of(caller: IdentityId, managed: bool, owner_id: Option<&str>) -> Re
 fn needs_acknowledgement() -> Error {
     let text =
         "Without 'expirationDate' the token never expires; 'userAwareTokenNeverExpires' must then be true.";
-    Error::invalid(Detail::Content, text)
+    Error::invalid(Detail::Content, text).at("userAwareTokenNeverExpires")
 }
 
 impl Pat {

@@ -21,7 +21,10 @@ impl ScopeList {
     /// Reads the scopes of a request. None given is [`ScopeList::all`]; an empty list is `["sp:scopes:default"]`;
     /// repeats are dropped.
     pub fn from_request(given: Option<Vec<String>>) -> Result<Self> {
-        let Some(given) = given else { return Ok(Self::all()) };
+        given.map_or_else(|| Ok(Self::all()), |given| Self::checked(given).map_err(|error| error.at("scope")))
+    }
+
+    fn checked(given: Vec<String>) -> Result<Self> {
         let mut scopes: Vec<String> = Vec::with_capacity(given.len().min(SCOPES_PER_PAT));
         for scope in given {
             if scope.chars().count() > SCOPE_CHARS {

@@ -81,6 +81,71 @@ impl SecretHash {
     }
 }
 
+/// Random bytes of a session token.
+const SESSION_BYTES: usize = 32;
+
+/// What a browser shows to be taken for a web session: the value of its cookie. Cannot print itself.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub struct SessionToken(String);
+
+impl SessionToken {
+    /// A new one: 64 lowercase hex digits, 256 random bits.
+    pub fn generate(entropy: &dyn Entropy) -> Self {
+        let mut bytes = [0; SESSION_BYTES];
+        entropy.fill(&mut bytes);
+        let token = Self(hex::encode(bytes));
+        bytes.zeroize();
+        token
+    }
+
+    /// What a browser presented; `None` when it does not look like a session token.
+    pub fn presented(text: &str) -> Option<Self> {
+        let lowercase = text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        (lowercase && text.len() == 2 * SESSION_BYTES).then(|| Self(text.to_owned()))
+    }
+
+    /// Its hash: the session's key in the database. With 256 bits of its own one pass of SHA-256 is enough.
+    pub fn hash(&self) -> SessionHash {
+        SessionHash(Sha256::digest(self.0.as_bytes()).into())
+    }
+
+    /// What a form of this session carries, so that a page of another site cannot send it (OWASP: a token bound to the
+    /// session). It does not lead back to the session token.
+    pub fn csrf(&self) -> String {
+        let mut hash = Sha256::new();
+        hash.update(b"patron session form\0");
+        hash.update(self.0.as_bytes());
+        hex::encode(hash.finalize())
+    }
+
+    /// The text itself, for the cookie.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The SHA-256 of a session token: all that the database keeps of it. `Debug` shows nothing of it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SessionHash([u8; 32]);
+
+impl SessionHash {
+    /// The hash of these bytes, as the database kept them.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// Its bytes.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for SessionHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SessionHash")
+    }
+}
+
 /// A person's password in the clear: cannot print itself.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct Password(String);
@@ -140,6 +205,29 @@ mod tests {
         }
         assert!(!Secret::presented(good.expose().to_uppercase()).is_well_formed());
         assert!(!Secret::presented(String::new()).is_well_formed());
+    }
+
+    #[test]
+    fn a_session_token_is_32_bytes_and_nothing_else_is_one() {
+        let token = SessionToken::generate(&Counting);
+        assert_eq!(token.expose(), "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f");
+        let again = SessionToken::presented(token.expose()).unwrap();
+        assert_eq!((again.hash(), again.csrf()), (token.hash(), token.csrf()));
+        for wrong in
+            ["", &token.expose()[1..], &token.expose().to_uppercase(), &"g".repeat(64), &"é".repeat(32)]
+        {
+            assert!(SessionToken::presented(wrong).is_none(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_form_s_token_is_of_its_session_and_tells_nothing_of_it() {
+        let token = SessionToken::generate(&Counting);
+        // python3 -c 'import hashlib; t = bytes(range(32)).hex().encode();
+        //   print(hashlib.sha256(b"patron session form\0" + t).hexdigest())'
+        assert_eq!(token.csrf(), "256fd0912ffd9250459f7e5a198c78c0549f7e99422a8312b4f09d816e3daaf7");
+        assert_ne!(token.csrf(), hex::encode(token.hash().as_bytes()));
+        assert_eq!(format!("{:?}", token.hash()), "SessionHash");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What every request works with.
 
 use std::net::IpAddr;
+use std::num::NonZero;
 use std::sync::Arc;
 
 use axum::http::request::Parts;
@@ -12,11 +13,15 @@ use patron_core::{Error, Result};
 use patron_store::Store;
 use sync_wrapper::SyncWrapper;
 
+use crate::actor::Actor;
 use crate::auth::{Caller, Presented};
 use crate::config::Settings;
+use crate::devices::Devices;
+use crate::guesses::Guesses;
 use crate::keys::MasterKey;
 use crate::limiter::{AuthFailures, SlidingWindow};
 use crate::memory::{Memory, Site};
+use crate::passwords::Passwords;
 use crate::paths::PathFacts;
 use crate::recorder::Recorder;
 use crate::telemetry::Metrics;
@@ -37,6 +42,12 @@ pub struct App {
     pub requests: SlidingWindow<(PatId, &'static str)>,
     /// Wrong guesses.
     pub failures: AuthFailures,
+    /// Wrong passwords.
+    pub guesses: Guesses,
+    /// Browsers that somebody signed in with before.
+    pub devices: Devices,
+    /// Password hashes.
+    pub passwords: Passwords,
     /// Counters for `/metrics`.
     pub metrics: Metrics,
     /// The time.
@@ -66,6 +77,10 @@ impl App {
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, BuildError> {
         let limits = &settings.rate_limits;
+        let devices = Devices::new(&master, Arc::clone(&entropy));
+        let devices = devices.map_err(|error| BuildError::Store(Error::internal(error)))?;
+        // A core is left to everyone else.
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         let memory = Memory::load(store.clone(), Arc::clone(&clock), Arc::clone(&settings), master)
             .await
             .map_err(BuildError::Store)?;
@@ -75,6 +90,9 @@ impl App {
             recorder: Arc::new(Recorder::new(store.clone(), Arc::clone(&entropy))),
             requests: SlidingWindow::new(limits.requests, limits.window_seconds),
             failures: AuthFailures::new(limits.auth_failures_per_client, limits.auth_failures_per_address),
+            guesses: Guesses::default(),
+            devices,
+            passwords: Passwords::new(cores.saturating_sub(1).max(1), Arc::clone(&entropy)),
             metrics: Metrics::new(),
             memory,
             store,
@@ -97,6 +115,10 @@ pub struct Request {
     pub tracking: TrackingId,
     /// What its path says.
     pub facts: PathFacts,
+    /// What links to this service begin with, for a browser: the path that a proxy has in front of it, or nothing.
+    pub base: String,
+    /// Whether the browser speaks HTTPS, to Patron or to the proxy in front.
+    pub https: bool,
     /// Method, path (slashes made single) and headers.
     pub parts: Parts,
     /// The body, unread; wrapped, because a body cannot be looked at from two threads and need not be.
@@ -112,6 +134,13 @@ impl Request {
     /// Where a credential that came with this request was presented.
     pub fn presented(&self) -> Presented {
         Presented { tenant: Some(self.site.key), recorded_in: self.site.key, address: self.address }
+    }
+
+    /// Who acts in it, with this credential.
+    pub fn actor(&self, caller: Caller) -> Actor {
+        let context = self.context(&caller);
+        let Caller { tenant, identity, scopes, rights, .. } = caller;
+        Actor { app: Arc::clone(&self.app), tenant, identity, rights, scopes: Some(scopes), context }
     }
 
     /// What every audit event of this request carries.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use patron_core::access::Holder;
-use patron_core::audit::{Acting, Context, Party};
+use patron_core::audit::{Acting, Context, Means, Party};
 use patron_core::id::{IdentityId, PatId, TenantKey, TokenId, TrackingId};
 use patron_core::identity::Identity;
 use patron_core::pat::State;
@@ -54,9 +54,11 @@ impl Caller {
     pub fn context(&self, address: IpAddr, tracking: TrackingId) -> Context {
         let acting = Acting {
             tenant: self.tenant,
-            pat: self.pat,
-            token: self.token,
-            pat_scopes: self.token.is_none().then(|| self.scopes.clone()),
+            means: Means::Pat {
+                pat: self.pat,
+                token: self.token,
+                pat_scopes: self.token.is_none().then(|| self.scopes.clone()),
+            },
             generation: self.identity.generation,
             levels: self.identity.levels.clone(),
         };

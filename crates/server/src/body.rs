@@ -63,7 +63,7 @@ async fn discard(body: &mut axum::body::Body) {
 
 /// Refuses a body of another type than `expected`. None at all is read as the expected one, and parameters such as
 /// `; charset=utf-8` do not matter.
-fn check_type(headers: &HeaderMap, expected: &[&str]) -> Result<()> {
+pub(crate) fn check_type(headers: &HeaderMap, expected: &[&str]) -> Result<()> {
     let Some(given) = headers.get(CONTENT_TYPE).filter(|given| !given.is_empty()) else { return Ok(()) };
     let given = String::from_utf8_lossy(given.as_bytes());
     let essence = given.split(';').next().unwrap_or_default().trim();
@@ -99,22 +99,33 @@ pub fn decode<T: DeserializeOwned>(value: Value) -> Result<T> {
     })
 }
 
-/// The parameters of a query: names and values, decoded.
+/// The parameters of a query or a form: names and values, decoded.
+#[derive(Default)]
 pub struct Query(Vec<(String, String)>);
 
 impl Query {
     /// Reads a query strictly: percent escapes must be UTF-8, `+` and `%20` are spaces.
     pub fn parse(query: Option<&str>) -> Result<Self> {
+        Self::parse_up_to(query, FORM_FIELDS)
+    }
+
+    /// The same of at most `most` parameters.
+    pub fn parse_up_to(query: Option<&str>, most: usize) -> Result<Self> {
         let mut pairs = Vec::new();
         for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
-            if pairs.len() == FORM_FIELDS {
-                let text = format!("The query has more than {FORM_FIELDS} parameters.");
+            if pairs.len() == most {
+                let text = format!("There are more than {most} parameters.");
                 return Err(Error::invalid(Detail::Syntax, text));
             }
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             pairs.push((decoded(name)?, decoded(value)?));
         }
         Ok(Self(pairs))
+    }
+
+    /// Every value of a parameter.
+    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(given, _)| given == name).map(|(_, value)| value.as_str())
     }
 
     /// A parameter that stands at most once.
@@ -172,7 +183,7 @@ pub struct Page {
 
 fn decoded(text: &str) -> Result<String> {
     let decoded = form::decode(text.as_bytes()).map(|text| text.to_string());
-    decoded.ok_or_else(|| Error::invalid(Detail::Syntax, "The query is not UTF-8 in percent escapes."))
+    decoded.ok_or_else(|| Error::invalid(Detail::Syntax, "The parameters are not UTF-8 in percent escapes."))
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, Uri};
 use axum::routing::{MethodRouter, any};
 use axum::{Extension, Router};
 use futures_util::FutureExt as _;
+use patron_core::access::Holder;
 use patron_core::error::Detail;
 use patron_core::id::TrackingId;
 use patron_core::name::TenantName;
@@ -21,13 +22,13 @@ use tower::ServiceExt as _;
 use tracing::Instrument as _;
 
 use crate::app::{App, Request};
-use crate::auth::Caller;
 use crate::forwarded::{self, Forwarded};
 use crate::limits::{HANDLER_TIMEOUT, REQUESTS};
 use crate::memory::Site;
 use crate::paths::{self, PathFacts};
 use crate::respond::{self, Answer, Failure, TRACKING_HEADER};
 use crate::routes::{Access, Handler, Route, routes};
+use crate::web::{self, Visitor};
 
 /// What is known of a request before it is routed.
 #[derive(Clone)]
@@ -36,6 +37,8 @@ struct Arrival {
     address: IpAddr,
     tracking: TrackingId,
     facts: PathFacts,
+    base: String,
+    https: bool,
     endpoint: Endpoint,
 }
 
@@ -72,6 +75,7 @@ impl Front {
         let tracking = TrackingId::random(&self.app.entropy);
         let forwarded = forwarded::resolve(peer, request.headers(), &self.app.settings.trusted_proxies);
         let path = self.path_of(request.uri(), forwarded.prefix.as_deref());
+        let base = self.base(forwarded.prefix.as_deref());
         let facts = PathFacts::of(&path);
         let endpoint = Endpoint::default();
         let result = match self.places.try_acquire() {
@@ -81,10 +85,10 @@ impl Front {
             }
             Err(_) => Err(Error::unavailable("too many requests are being handled")),
         };
-        let mut answer =
-            result.unwrap_or_else(|error| respond::failure(&Failure::Rule(error), facts.shape, tracking));
+        let fail = |failure: &Failure| respond::failure(failure, facts.shape, tracking, &base);
+        let mut answer = result.unwrap_or_else(|error| fail(&Failure::Rule(error)));
         if let Some(Refused(failure)) = answer.extensions_mut().remove::<Refused>() {
-            answer = respond::failure(&failure, facts.shape, tracking);
+            answer = fail(&failure);
         }
         finish(&mut answer, tracking, facts);
         timer.done(endpoint.get().copied(), answer.status());
@@ -106,6 +110,12 @@ impl Front {
         path
     }
 
+    /// What a browser's links begin with: the prefix that a trusted proxy names, or that of the public URL.
+    fn base(&self, forwarded: Option<&str>) -> String {
+        let prefix = paths::normal(forwarded.unwrap_or_else(|| self.app.settings.public_url.path()));
+        if prefix == "/" { String::new() } else { prefix }
+    }
+
     async fn handle(
         &self,
         forwarded: Forwarded,
@@ -119,7 +129,9 @@ impl Front {
         if request.headers().get_all(HOST).iter().nth(1).is_some() {
             return Err(Error::invalid(Detail::Syntax, "There is more than one Host header."));
         }
-        let Forwarded { client: address, host, .. } = forwarded;
+        let base = self.base(forwarded.prefix.as_deref());
+        let Forwarded { client: address, host, https, .. } = forwarded;
+        let https = https.unwrap_or_else(|| self.app.settings.public_url.scheme() == "https");
         let host = host.or_else(|| host_of(request.uri(), request.headers()));
         let site = self.site(host, facts).await?;
         let path_and_query = match request.uri().query() {
@@ -128,7 +140,7 @@ impl Front {
         };
         *request.uri_mut() =
             path_and_query.parse().map_err(|_| Error::not_found("There is nothing at this path."))?;
-        request.extensions_mut().insert(Arrival { site, address, tracking, facts, endpoint });
+        request.extensions_mut().insert(Arrival { site, address, tracking, facts, base, https, endpoint });
         match self.router.clone().oneshot(request).await {
             Ok(answer) => Ok(answer),
             Err(never) => match never {},
@@ -218,23 +230,35 @@ async fn dispatch(
     arrival: Arrival,
     request: axum::http::Request<Body>,
 ) -> Result<Answer, Failure> {
-    let Arrival { site, address, tracking, facts, .. } = arrival;
+    let Arrival { site, address, tracking, facts, base, https, .. } = arrival;
     let (parts, body) = request.into_parts();
-    let request = Request { app, site, address, tracking, facts, parts, body: SyncWrapper::new(body) };
+    let body = SyncWrapper::new(body);
+    let mut request = Request { app, site, address, tracking, facts, base, https, parts, body };
     match route.handler {
         Handler::Open(handler) => handler(request).await,
         Handler::Api(access, handler) => {
             let caller = request.caller().await?;
-            check_access(access, &request.app, &caller)?;
+            check_access(access, &request.app, &caller.holder())?;
             handler(request, caller).await
+        }
+        Handler::Page(access, handler) => {
+            let Some(mut visitor) = Visitor::of(&request).await? else {
+                return Ok(web::frame::sign_in_first(&request));
+            };
+            visitor.take_form(&mut request).await?;
+            if visitor.session.password_temporary && !web::opens_with_temporary_password(route.name) {
+                return Ok(web::frame::redirect(&request, web::frame::PASSWORD));
+            }
+            check_access(access, &request.app, &visitor.holder())?;
+            handler(request, visitor).await
         }
     }
 }
 
-fn check_access(access: Access, app: &App, caller: &Caller) -> Result<()> {
+fn check_access(access: Access, app: &App, holder: &Holder<'_>) -> Result<()> {
     match access {
         Access::Credential => Ok(()),
-        Access::SomePatRight => caller.holder().require_some_pat_right(),
-        Access::Right(right) => caller.holder().require(&app.catalogue, right),
+        Access::SomePatRight => holder.require_some_pat_right(),
+        Access::Right(right) => holder.require(&app.catalogue, right),
     }
 }

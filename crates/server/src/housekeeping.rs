@@ -29,7 +29,7 @@ async fn round(app: &App, stopping: impl Fn() -> bool) -> Result<()> {
             break;
         }
     }
-    if stopping() { Ok(()) } else { app.store.purge().await }
+    if stopping() { Ok(()) } else { app.store.purge(app.settings.sessions.limits()).await }
 }
 
 /// Does it again and again until `stop` says so.

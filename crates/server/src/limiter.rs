@@ -119,6 +119,15 @@ impl Hits {
         self.counts[slot] = self.counts[slot].saturating_add(1);
         self.last[slot] = u32::try_from(now.rem_euclid(widths.bucket)).unwrap_or(u32::MAX);
     }
+
+    /// Takes one hit of that time back, if its bucket is still known.
+    fn take_back(&mut self, widths: Widths, at: i64) {
+        let bucket = at.div_euclid(widths.bucket);
+        if (self.newest - BUCKETS..=self.newest).contains(&bucket) {
+            let count = &mut self.counts[Self::slot(bucket)];
+            *count = count.saturating_sub(1);
+        }
+    }
 }
 
 /// Keys of one lock, in two generations: a key that is touched moves to `young`; when `young` is full or a window
@@ -206,6 +215,15 @@ impl<K: Hash + Eq> SlidingWindow<K> {
         }
         hits.record(self.widths, now.millis());
         Ok(())
+    }
+
+    /// Takes one hit of that time back, as if it had not been. After a step back of the clock it may stay counted.
+    pub(crate) fn give_back(&self, key: &K, at: Timestamp) {
+        if self.limit > 0
+            && let Some(hits) = self.shard(key, at).find(key)
+        {
+            hits.take_back(self.widths, at.millis());
+        }
     }
 
     /// Locks the part that `key` is in. The keys' hash is seeded anew in every process, so nobody outside can pick
@@ -323,6 +341,24 @@ mod tests {
         assert_eq!(limiter.hit((), at(10_500)), Err(RetryAfterSeconds(10)));
         assert!(limiter.hit((), at(19_499)).is_err());
         assert_eq!(limiter.hit((), at(19_509)), Ok(()));
+    }
+
+    #[test]
+    fn what_is_given_back_does_not_count() {
+        let limiter = SlidingWindow::new(2, 10);
+        for n in 0..50 {
+            assert_eq!(limiter.hit("a", at(n * 700)), Ok(()), "hit {n}");
+            limiter.give_back(&"a", at(n * 700));
+        }
+        let now = 50 * 700;
+        assert_eq!((limiter.hit("a", at(now)), limiter.hit("a", at(now + 1))), (Ok(()), Ok(())));
+        assert!(limiter.hit("a", at(now + 2)).is_err());
+        // Of a time that is long gone, and of a key that nobody knows.
+        limiter.give_back(&"a", at(now - 20_000));
+        limiter.give_back(&"b", at(now));
+        assert!(limiter.hit("a", at(now + 3)).is_err());
+        limiter.give_back(&"a", at(now + 1));
+        assert_eq!(limiter.hit("a", at(now + 4)), Ok(()));
     }
 
     #[test]

@@ -53,6 +53,16 @@ pub const CACHED: usize = 100_000;
 pub const CACHED_BYTES: u64 = 64 * 1024 * 1024;
 /// Client ids and addresses that a limiter keeps count of, each.
 pub const COUNTED: usize = 100_000;
+/// Fields of a page's form: 100 scopes, or a page of tokens that are ticked, and what else is in it.
+pub const PAGE_FORM_FIELDS: usize = 256;
+/// Passwords that may wait for their hash, which takes tens of milliseconds each; further ones are told 503.
+pub const PASSWORDS_WAITING: usize = 64;
+/// Wrong passwords that a login name, or a browser or a session that is known, may see in [`GUESS_WINDOW_SECONDS`].
+pub const GUESSES: u32 = 10;
+/// Wrong passwords that may come from an address in that time.
+pub const GUESSES_PER_ADDRESS: u32 = 100;
+/// How long a wrong password counts: a login name is tried less than a thousand times a day.
+pub const GUESS_WINDOW_SECONDS: u32 = 15 * 60;
 /// How often it is looked what has expired: that is recorded within a minute (contract section 11).
 pub const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(20);
 /// Expired PATs that one transaction records.

@@ -39,6 +39,8 @@ impl PathFacts {
             ("oauth", Shape::OAuth)
         } else if under("/forward-auth") {
             ("forward-auth", Shape::Gateway)
+        } else if path == "/" || under("/ui") {
+            ("ui", Shape::Page)
         } else {
             ("v1", Shape::Api)
         };

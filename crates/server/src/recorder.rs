@@ -1,8 +1,8 @@
 //! Uses and failed uses of PATs on their way to the database: gathered in memory, written together.
 //!
 //! An exchange must not wait for the disk, so the first use in 24 h is written a moment later, with whatever else
-//! was gathered (contract section 9). Failures are counted per client id, reason and address, so that an attack fills
-//! neither the memory nor the trail.
+//! was gathered (contract section 9). Failures, those to sign in among them, are counted per client id or login name,
+//! reason and address, so that an attack fills neither the memory nor the trail.
 //!
 //! One task writes ([`Recorder::run`]), round after round. Requests only ask it to ([`Recorder::settle`]): a caller
 //! that hangs up must not take a batch with it.
@@ -13,10 +13,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use patron_core::Result;
+use patron_core::audit::{Action, Party};
 use patron_core::clock::Entropy;
 use patron_core::id::{PatId, TenantKey, TrackingId};
+use patron_core::identity::Identity;
 use patron_store::Store;
-use patron_store::audit::FailedUse;
+use patron_store::audit::Failure;
 use patron_store::pats::Use;
 use tokio::sync::{Notify, watch};
 
@@ -28,13 +30,18 @@ const INTERVAL: Duration = Duration::from_millis(500);
 const FAILURE_INTERVALS: u32 = 10;
 /// Stands for a client id that cannot be one.
 const MALFORMED: &str = "malformed";
+/// Stands for a login name that is nobody's.
+const UNKNOWN: &str = "unknown";
 /// Stands for any client id: of who guesses on after being told to wait, and of what is too much to tell apart.
 const ANY: &str = "*";
+/// What failed uses and failed sign-ins are about.
+const PAT: &str = "PERSONAL_ACCESS_TOKEN";
+const IDENTITY: &str = "IDENTITY";
 
 #[derive(Default)]
 struct Pending {
     uses: Vec<Use>,
-    failures: HashMap<FailedUse, u64>,
+    failures: HashMap<Failure, u64>,
     /// The round that took out last what waited.
     round: u64,
 }
@@ -85,10 +92,29 @@ impl Recorder {
             Some(id) => PatId::parse(id).map_or_else(|| MALFORMED.to_owned(), |id| id.to_string()),
             None => ANY.to_owned(),
         };
+        let target = Party::other(PAT, client_id, "");
+        self.count(Failure { tenant, action: Action::PatUseFailed, target, reason, address: Some(address) });
+    }
+
+    /// Takes note of a failed sign-in as `who`. A login name that is nobody's is not kept: it may be a password in the
+    /// wrong place.
+    pub fn failed_sign_in(
+        &self,
+        tenant: TenantKey,
+        who: Option<&Identity>,
+        reason: &'static str,
+        address: IpAddr,
+    ) {
+        let target =
+            who.map_or_else(|| Party::other(IDENTITY, UNKNOWN, ""), |who| Party::identity(who.id, &who.name));
+        self.count(Failure { tenant, action: Action::SignInFailed, target, reason, address: Some(address) });
+    }
+
+    fn count(&self, mut failure: Failure) {
         let mut pending = self.pending();
-        let mut failure = FailedUse { tenant, client_id, reason, address: Some(address) };
         if pending.failures.len() >= DIFFERENT_FAILURES && !pending.failures.contains_key(&failure) {
-            failure = FailedUse { client_id: ANY.to_owned(), address: None, ..failure };
+            failure.target = Party::other(failure.target.kind, ANY, "");
+            failure.address = None;
         }
         *pending.failures.entry(failure).or_default() += 1;
     }
@@ -113,7 +139,7 @@ impl Recorder {
         result
     }
 
-    async fn write(&self, uses: Vec<Use>, failures: HashMap<FailedUse, u64>) -> Result<()> {
+    async fn write(&self, uses: Vec<Use>, failures: HashMap<Failure, u64>) -> Result<()> {
         let written = if uses.is_empty() { Ok(()) } else { self.store.record_uses(uses.clone()).await };
         if written.is_err() {
             let mut pending = self.pending();
@@ -124,7 +150,7 @@ impl Recorder {
             Ok(())
         } else {
             let tracking = TrackingId::random(&self.entropy);
-            self.store.record_failed_uses(failures.clone(), tracking).await
+            self.store.record_failures(failures.clone(), tracking).await
         };
         if counted.is_err() {
             let mut pending = self.pending();

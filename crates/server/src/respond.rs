@@ -11,6 +11,7 @@ use patron_core::id::TrackingId;
 use serde::Serialize;
 
 use crate::oauth::OAuthError;
+use crate::web;
 
 /// The header that names a request in every answer.
 pub const TRACKING_HEADER: HeaderName = HeaderName::from_static("slpt-request-id");
@@ -60,6 +61,8 @@ pub enum Shape {
     OAuth,
     /// As [`Shape::Api`], 401 with a Basic and a Bearer challenge: `/forward-auth`.
     Gateway,
+    /// A page for people.
+    Page,
 }
 
 /// A JSON answer.
@@ -87,7 +90,8 @@ pub fn empty(status: StatusCode) -> Answer {
 }
 
 /// A failure as an answer. Causes of faults go to the log here, with the tracking id, and nowhere else.
-pub fn failure(failure: &Failure, shape: Shape, tracking: TrackingId) -> Answer {
+/// `base` is what a page's links begin with.
+pub fn failure(failure: &Failure, shape: Shape, tracking: TrackingId, base: &str) -> Answer {
     let status = status_of(failure);
     if let Failure::Rule(error) = failure
         && let Some(cause) = error.cause()
@@ -99,6 +103,7 @@ pub fn failure(failure: &Failure, shape: Shape, tracking: TrackingId) -> Answer 
     let mut answer = match shape {
         Shape::OAuth => oauth_body(failure, status),
         Shape::Api | Shape::Gateway => api_body(failure, status, tracking),
+        Shape::Page => web::frame::error(base, status, failure.to_string().trim(), tracking),
     };
     let headers = answer.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -123,7 +128,7 @@ pub fn failure(failure: &Failure, shape: Shape, tracking: TrackingId) -> Answer 
 fn challenge(shape: Shape) -> &'static str {
     match shape {
         // Bearer alone, so that no browser opens a dialog.
-        Shape::Api => r#"Bearer realm="patron""#,
+        Shape::Api | Shape::Page => r#"Bearer realm="patron""#,
         Shape::OAuth => r#"Basic realm="patron""#,
         Shape::Gateway => r#"Basic realm="patron", Bearer realm="patron""#,
     }

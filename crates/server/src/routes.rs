@@ -12,6 +12,8 @@ use crate::app::Request;
 use crate::auth::Caller;
 use crate::paths::OLDER_PAT_PATHS;
 use crate::respond::{Answer, Failure};
+use crate::web::frame::TOKENS;
+use crate::web::{self, Visitor};
 use crate::{api, docs, oauth};
 
 /// What a handler is while it runs.
@@ -35,6 +37,8 @@ pub enum Handler {
     Open(fn(Request) -> Running),
     /// The caller is known, within its rate limit, and has the access.
     Api(Access, fn(Request, Caller) -> Running),
+    /// A page: its visitor has signed in and has the access, and what was posted came from a page of theirs.
+    Page(Access, fn(Request, Visitor) -> Running),
 }
 
 /// One endpoint.
@@ -67,6 +71,17 @@ macro_rules! api {
             method: Some(Method::$method),
             path: $path.into(),
             handler: Handler::Api($access, |request, caller| Box::pin($handler(request, caller))),
+            name: $name,
+        }
+    };
+}
+
+macro_rules! page {
+    ($method:ident, $path:expr, $name:literal, $access:expr, $handler:path) => {
+        Route {
+            method: Some(Method::$method),
+            path: $path.into(),
+            handler: Handler::Page($access, |request, visitor| Box::pin($handler(request, visitor))),
             name: $name,
         }
     };
@@ -133,7 +148,29 @@ pub fn routes() -> Vec<Route> {
     for (base, with_bulk) in bulk.chain(older) {
         routes.extend(pat_routes(base, with_bulk));
     }
+    routes.extend(pages());
     routes
+}
+
+/// The pages. Their paths are the original's where it has such a page.
+fn pages() -> Vec<Route> {
+    let get = Some(Method::GET);
+    let any = Access::Credential;
+    let token = format!("{TOKENS}/{{id}}");
+    let deletion = format!("{token}/delete");
+    vec![
+        open!(get.clone(), "/", "home", web::frame::home),
+        open!(get.clone(), "/ui", "home", web::frame::home),
+        open!(get.clone(), "/ui/d/user-preferences", "home", web::frame::home),
+        open!(get, web::assets::PATH, "assets", web::assets::get),
+        page!(GET, TOKENS, "page-tokens", any, web::tokens::list),
+        page!(GET, format!("{TOKENS}/new"), "page-token-new", any, web::tokens::new),
+        page!(POST, format!("{TOKENS}/new"), "page-token-new", any, web::tokens::create),
+        page!(GET, token.clone(), "page-token", any, web::tokens::edit),
+        page!(POST, token, "page-token", any, web::tokens::save),
+        page!(GET, deletion.clone(), "page-token-delete", any, web::tokens::delete),
+        page!(POST, deletion, "page-token-delete", any, web::tokens::remove),
+    ]
 }
 
 fn pat_routes(base: &str, with_bulk: bool) -> Vec<Route> {

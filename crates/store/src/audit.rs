@@ -96,14 +96,17 @@ fn recorded(row: &Row) -> Result<Recorded> {
     })
 }
 
-/// One attempt to use a PAT that failed, as counted by the service.
+/// One attempt to use a PAT or to sign in that failed, as counted by the service.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct FailedUse {
+pub struct Failure {
     /// The tenant that was asked.
     pub tenant: TenantKey,
-    /// The id that was presented, which need not be anybody's, or a word for what is no id.
-    pub client_id: String,
-    /// Why: `UNKNOWN_CLIENT`, `WRONG_SECRET`, `EXPIRED`, `DELETED`, `OWNER_DISABLED`, …
+    /// What was tried.
+    pub action: Action,
+    /// Whose credential it was to be: an id that was presented, which need not be anybody's, or a word for what is
+    /// none.
+    pub target: Party,
+    /// Why: `UNKNOWN_CLIENT`, `WRONG_SECRET`, `EXPIRED`, `DELETED`, `OWNER_DISABLED`, `WRONG_PASSWORD`, …
     pub reason: &'static str,
     /// From where.
     pub address: Option<IpAddr>,
@@ -191,23 +194,18 @@ impl Store {
             .await
     }
 
-    /// Records failed uses, each with the number of times it was seen since the last call, and sign-ins likewise.
-    pub async fn record_failed_uses(
-        &self,
-        failures: HashMap<FailedUse, u64>,
-        tracking: TrackingId,
-    ) -> Result<()> {
+    /// Records failures, each with the number of times it was seen since the last call.
+    pub async fn record_failures(&self, failures: HashMap<Failure, u64>, tracking: TrackingId) -> Result<()> {
         let (store, now) = (self.clone(), self.clock.now());
         let failures = std::sync::Arc::new(failures);
         self.db
-            .write("record_failed_uses", move |tx| {
+            .write("record_failures", move |tx| {
                 let (store, failures) = (store.clone(), failures.clone());
                 Box::pin(async move {
                     for (failure, times) in failures.iter() {
-                        let party = Party::other("PERSONAL_ACCESS_TOKEN", failure.client_id.as_str(), "");
-                        let actor = party.clone();
+                        let actor = failure.target.clone();
                         let context = Context { actor, acting: None, address: failure.address, tracking };
-                        let event = Event::new(Action::PatUseFailed, party)
+                        let event = Event::new(failure.action, failure.target.clone())
                             .with("reason", failure.reason)
                             .with("count", *times);
                         let stamp = Stamp { tenant: failure.tenant, context: &context, now };

@@ -13,6 +13,7 @@ use patron_core::{Error, Result};
 
 use crate::Store;
 use crate::driver::Tx;
+use crate::identities::NewPassword;
 use crate::keys::{self, StoredKey};
 use crate::pats::{self, Creation};
 use crate::tenants::{self, Tenant};
@@ -140,7 +141,8 @@ async fn restore_admin(
         new.levels.push(ORG_ADMIN.to_owned());
     }
     let new = identities::update(tx, store, context, &old, new).await?;
-    identities::set_password_hash(tx, store, context, &new, hash).await?;
+    let password = NewPassword { hash, temporary: true };
+    identities::set_password(tx, store, context, &new, password).await?;
     Ok(new)
 }
 

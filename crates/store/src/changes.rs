@@ -210,7 +210,7 @@ mod tests {
         entered(&fixture, &[(2, 1), (3, 9_000), (4, 600), (5, -3_000), (6, 300), (7, 700)]).await;
         let purge_after = async |seconds: i64| {
             fixture.clock.advance_millis(seconds * 1_000);
-            fixture.store.purge().await.unwrap();
+            fixture.store.purge(crate::testing::LIMITS).await.unwrap();
             left()
         };
         assert_eq!(purge_after(3_600).await, [1, 2, 3, 4, 5, 6, 7], "an hour is kept");

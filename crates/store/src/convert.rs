@@ -1,7 +1,7 @@
 //! Patron's own types as values of a statement.
 
 use patron_core::id::{EventId, IdentityId, PatId, TenantId, TenantKey, TokenId, TrackingId};
-use patron_core::secret::SecretHash;
+use patron_core::secret::{SecretHash, SessionHash};
 use patron_core::time::Timestamp;
 use patron_core::{Error, Result};
 
@@ -33,6 +33,12 @@ impl From<Timestamp> for Value {
 
 impl From<SecretHash> for Value {
     fn from(hash: SecretHash) -> Self {
+        hash.as_bytes().into()
+    }
+}
+
+impl From<SessionHash> for Value {
+    fn from(hash: SessionHash) -> Self {
         hash.as_bytes().into()
     }
 }

@@ -16,7 +16,7 @@ use crate::audit::{self, Stamp};
 use crate::changes::{self, Change};
 use crate::convert::{self, json};
 use crate::driver::{Row, Tx};
-use crate::pats;
+use crate::{pats, sessions};
 
 macro_rules! select_identity {
     ($rest:literal) => {
@@ -187,7 +187,8 @@ impl Store {
         .await
     }
 
-    /// Sets an identity's password hash, a PHC string.
+    /// Sets an identity's password hash, a PHC string, and ends all its sessions. `temporary` says that whoever signs
+    /// in with the password is asked for a new one.
     ///
     /// # Errors
     /// Not found when the tenant has no such identity.
@@ -197,18 +198,19 @@ impl Store {
         tenant: TenantKey,
         id: IdentityId,
         hash: String,
+        temporary: bool,
     ) -> Result<()> {
         self.change("set_password_hash", context, move |tx, store, context| {
-            let hash = hash.clone();
+            let new = NewPassword { hash: hash.clone(), temporary };
             Box::pin(async move {
                 let who = find(tx, tenant, id).await?.ok_or_else(no_such_identity)?;
-                set_password_hash(tx, &store, &context, &who, hash).await
+                set_password(tx, &store, &context, &who, new).await
             })
         })
         .await
     }
 
-    /// Deletes an identity and all its PATs.
+    /// Deletes an identity with all its PATs and sessions.
     ///
     /// # Errors
     /// Not found when the tenant has no such identity; [`Detail::Content`] when it is the last enabled
@@ -221,6 +223,7 @@ impl Store {
                 for pat in pats::of_owner(tx, tenant, id).await? {
                     pats::remove(tx, &store, &context, &pat).await?;
                 }
+                sessions::end_all(tx, tenant, id).await?;
                 let sql = "DELETE FROM identities WHERE id = $1 AND tenant = $2";
                 tx.execute(sql, &[id.into(), tenant.into()]).await?;
                 let now = store.clock.now();
@@ -233,7 +236,15 @@ impl Store {
     }
 }
 
-/// Makes an identity in the transaction at hand.
+/// A password that is to be set.
+pub(crate) struct NewPassword {
+    /// Its hash, a PHC string.
+    pub(crate) hash: String,
+    /// Whether it is somebody else's choice than the identity's own.
+    pub(crate) temporary: bool,
+}
+
+/// Makes an identity in the transaction at hand. A password that it is made with is temporary.
 pub(crate) async fn insert(
     tx: &mut Tx,
     store: &Store,
@@ -244,8 +255,10 @@ pub(crate) async fn insert(
 ) -> Result<Identity> {
     let (id, now) = (IdentityId::random(&store.entropy), store.clock.now());
     let sql = "INSERT INTO identities (id, tenant, name, display_name, first_name, last_name, email, levels, enabled, \
-               generation, password_hash, created) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, 0, $9, $10) \
+               generation, password_hash, password_temporary, created) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, 0, $9, $10, $11) \
                ON CONFLICT (tenant, name) DO NOTHING";
+    let temporary = password_hash.is_some();
     let text = |given: &Option<String>| given.clone().unwrap_or_default();
     let values = [
         id.into(),
@@ -257,6 +270,7 @@ pub(crate) async fn insert(
         text(&draft.email).into(),
         json(&draft.levels),
         password_hash.into(),
+        temporary.into(),
         now.into(),
     ];
     if tx.execute(sql, &values).await? == 0 {
@@ -264,7 +278,8 @@ pub(crate) async fn insert(
         return Err(Error::invalid(
             Detail::Conflict,
             format!("There is an identity named '{name}' already."),
-        ));
+        )
+        .at("name"));
     }
     let event =
         Event::new(Action::IdentityCreated, Party::identity(id, &draft.name)).with("levels", draft.levels);
@@ -306,6 +321,7 @@ pub(crate) async fn update(
     match (old.enabled, new.enabled) {
         (true, false) => {
             new.generation = old.generation.wrapping_add(1);
+            sessions::end_all(tx, old.tenant, old.id).await?;
             events.push(Event::new(Action::IdentityDisabled, party));
         }
         (false, true) => events.push(Event::new(Action::IdentityEnabled, party)),
@@ -323,17 +339,19 @@ pub(crate) async fn update(
     Ok(new)
 }
 
-/// Sets a password hash in the transaction at hand.
-pub(crate) async fn set_password_hash(
+/// Sets a password in the transaction at hand. Whoever signed in with the one before has no session any more.
+pub(crate) async fn set_password(
     tx: &mut Tx,
     store: &Store,
     context: &Context,
     who: &Identity,
-    hash: String,
+    new: NewPassword,
 ) -> Result<()> {
     let now = store.clock.now();
-    let sql = "UPDATE identities SET password_hash = $1 WHERE id = $2 AND tenant = $3";
-    tx.execute(sql, &[hash.into(), who.id.into(), who.tenant.into()]).await?;
+    let sql =
+        "UPDATE identities SET password_hash = $1, password_temporary = $2 WHERE id = $3 AND tenant = $4";
+    tx.execute(sql, &[new.hash.into(), new.temporary.into(), who.id.into(), who.tenant.into()]).await?;
+    sessions::end_all(tx, who.tenant, who.id).await?;
     let event =
         Event::new(Action::IdentityUpdated, Party::identity(who.id, &who.name)).with("password", "changed");
     audit::record(tx, store, &Stamp { tenant: who.tenant, context, now }, &event).await?;

@@ -15,6 +15,7 @@ pub mod identities;
 pub mod keys;
 pub mod migrate;
 pub mod pats;
+pub mod sessions;
 pub mod tenants;
 #[cfg(test)]
 mod testing;
@@ -29,11 +30,14 @@ use patron_core::{Error, Result};
 use crate::driver::{BoxFuture, Database, Options, Tx};
 use crate::migrate::Migration;
 
-const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    name: "patron",
-    sql: include_str!("../../../migrations/sqlite/0001_patron.sql"),
-}];
+const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, name: "patron", sql: include_str!("../../../migrations/sqlite/0001_patron.sql") },
+    Migration {
+        version: 2,
+        name: "sessions",
+        sql: include_str!("../../../migrations/sqlite/0002_sessions.sql"),
+    },
+];
 
 /// The database, with the clock and the randomness that its rows are stamped with. Cheap to clone.
 #[derive(Clone)]
@@ -130,6 +134,7 @@ mod tests {
         "WHERE p.expires <= $1 AND p.expiry_recorded = 0 ORDER BY p.expires LIMIT $2",
         "WHERE deleted < $1",
         "WHERE expires < $1",
+        "WHERE last_seen <= $1",
     ];
 
     /// The string literals of a source file, its tests aside, with line continuations put together and the parts of
@@ -172,11 +177,13 @@ mod tests {
             include_str!("pats/many.rs"),
             include_str!("pats/numbers.rs"),
             include_str!("pats/search.rs"),
+            include_str!("sessions.rs"),
             include_str!("tokens.rs"),
         ] {
             for sql in literals(source) {
                 if sql.contains(" JOIN ") {
-                    assert!(sql.contains("i.tenant = p.tenant"), "{sql}");
+                    let within = ["i.tenant = p.tenant", "i.tenant = s.tenant"];
+                    assert!(within.iter().any(|within| sql.contains(within)), "{sql}");
                 }
                 let Some(at) = sql.find("WHERE") else {
                     let wide =

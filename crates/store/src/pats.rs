@@ -23,6 +23,7 @@ use crate::audit::{self, Stamp};
 use crate::changes::{self, Change};
 use crate::convert::{self, json};
 use crate::driver::{Row, Tx};
+use crate::sessions::{self, SessionLimits};
 
 /// The columns of [`pat`], in its order; then those of [`search::Listed`].
 macro_rules! select_pat {
@@ -385,8 +386,8 @@ impl Store {
     }
 
     /// Drops what nobody needs any more: old entries of the change feed, deleted PATs after 90 days, revoked access
-    /// tokens past their end.
-    pub async fn purge(&self) -> Result<()> {
+    /// tokens past their end, web sessions that have ended.
+    pub async fn purge(&self, sessions: SessionLimits) -> Result<()> {
         let now = self.clock.now();
         self.db
             .write("purge", move |tx| {
@@ -395,7 +396,7 @@ impl Store {
                     let before = now.plus_seconds(-TOMBSTONE_SECONDS);
                     tx.execute("DELETE FROM deleted_pats WHERE deleted < $1", &[before.into()]).await?;
                     tx.execute("DELETE FROM revoked_tokens WHERE expires < $1", &[now.into()]).await?;
-                    Ok(())
+                    sessions::purge(tx, sessions, now).await
                 })
             })
             .await
@@ -415,6 +416,7 @@ pub(crate) async fn find(tx: &mut Tx, tenant: TenantKey, id: PatId) -> Result<Op
 fn name_taken(name: &str) -> Error {
     let name = patron_core::error::shorten(name);
     Error::invalid(Detail::Conflict, format!("The owner has a personal access token named '{name}' already."))
+        .at("name")
 }
 
 /// Makes a PAT in the transaction at hand.

@@ -15,6 +15,10 @@ use tempfile::TempDir;
 
 use crate::Store;
 use crate::pats::Creation;
+use crate::sessions::SessionLimits;
+
+/// How long sessions live here.
+pub(crate) const LIMITS: SessionLimits = SessionLimits { idle_seconds: 1_800, absolute_seconds: 43_200 };
 
 /// Bytes that never repeat, in an order that no id should depend on.
 struct Counter(AtomicU64);

@@ -18,7 +18,7 @@ fn events(text: &str) -> Criteria {
 
 fn refusal(text: &str, fields: &'static [Field]) -> String {
     match Criteria::parse(text, fields) {
-        Err(Error::Invalid { detail: Detail::Value, text }) => text,
+        Err(Error::Invalid { detail: Detail::Value, text, .. }) => text,
         other => panic!("{text} gave {other:?}"),
     }
 }
@@ -342,7 +342,7 @@ fn sorters_are_fields_and_their_direction() {
         ("name,-name", "Sorters: field 'name' is there twice."),
     ] {
         match parse_sorters(text, ALLOWED) {
-            Err(Error::Invalid { detail: Detail::Value, text }) => assert_eq!(text, says),
+            Err(Error::Invalid { detail: Detail::Value, text, .. }) => assert_eq!(text, says),
             other => panic!("{text} gave {other:?}"),
         }
     }

@@ -21,7 +21,7 @@ pub(super) fn patched(operations: &Value) -> Patched {
 
 pub(super) fn refusal(operations: &Value, patchable: Patchable) -> (Detail, String) {
     match Patch::parse(operations).and_then(|patch| patch.apply(&document(), patchable)) {
-        Err(Error::Invalid { detail, text }) => (detail, text),
+        Err(Error::Invalid { detail, text, .. }) => (detail, text),
         other => panic!("{operations} gave {other:?}"),
     }
 }
@@ -292,7 +292,7 @@ fn nothing_but_capabilities_can_be_patched_of_an_identity() {
             json!({"op": "move", "path": path, "from": "/capabilities/0"}),
             json!({"op": "copy", "path": "/capabilities/-", "from": path}),
         ] {
-            let Err(Error::Invalid { detail, text }) = levels_after(&json!([operation])) else {
+            let Err(Error::Invalid { detail, text, .. }) = levels_after(&json!([operation])) else {
                 panic!("{operation} was done");
             };
             let expected = format!("Field '{field}' is not patchable.");
@@ -339,7 +339,7 @@ fn capabilities_must_be_texts_in_the_end() {
         ),
     ] {
         match levels_after(&operations) {
-            Err(Error::Invalid { detail: is, text }) => assert_eq!((is, text.as_str()), (detail, says)),
+            Err(Error::Invalid { detail: is, text, .. }) => assert_eq!((is, text.as_str()), (detail, says)),
             other => panic!("{operations} gave {other:?}"),
         }
     }

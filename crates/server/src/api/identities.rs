@@ -7,12 +7,13 @@ use patron_api::{AuthUser, PublicIdentity};
 use patron_core::Result;
 use patron_core::criteria::{Criteria, Operand, PUBLIC_IDENTITIES, PUBLIC_IDENTITY_SORTERS, parse_sorters};
 use patron_core::id::{IdentityId, TenantKey};
-use patron_core::identity::{self, Identity};
+use patron_core::identity::Identity;
 use patron_core::limits::PAGE_MAX;
 use patron_core::patch::Patch;
 use patron_store::Store;
 use patron_store::identities::{Order, no_such_identity};
 
+use crate::actor::LevelsChange;
 use crate::api::window::Window;
 use crate::app::Request;
 use crate::auth::Caller;
@@ -141,8 +142,8 @@ fn id_of(request: &Request) -> Result<IdentityId> {
 
 /// `GET /auth-users/v1/{id}`: an identity with its levels.
 pub async fn get(request: Request, caller: Caller) -> Result<Answer, Failure> {
-    let found =
-        request.app.store.identity(caller.tenant, id_of(&request)?).await?.ok_or_else(no_such_identity)?;
+    let id = id_of(&request)?;
+    let found = request.actor(caller).identity(id).await?;
     Ok(respond::json(StatusCode::OK, &user(request.site.name.as_str(), &found)))
 }
 
@@ -151,14 +152,7 @@ pub async fn patch(mut request: Request, caller: Caller) -> Result<Answer, Failu
     let id = id_of(&request)?;
     let body = body::json_of(&mut request, &["application/json-patch+json", "application/json"]).await?;
     let patch = Patch::parse(&body)?;
-    let (app, context) = (Arc::clone(&request.app), request.context(&caller));
-    let (tenant, name) = (caller.tenant, request.site.name.clone());
-    let decide = move |old: &Identity| {
-        let levels = identity::check_levels(&app.catalogue, patch.apply_to_capabilities(&old.levels)?)?;
-        let added: Vec<String> = levels.iter().filter(|level| !old.levels.contains(level)).cloned().collect();
-        caller.holder().grant_levels(&app.catalogue, &added)?;
-        Ok(Identity { levels, ..old.clone() })
-    };
-    let changed = request.app.store.change_identity(context, tenant, id, Arc::new(decide)).await?;
-    Ok(respond::json(StatusCode::OK, &user(name.as_str(), &changed)))
+    let change: LevelsChange = Arc::new(move |levels| patch.apply_to_capabilities(levels));
+    let changed = request.actor(caller).set_levels(id, change).await?;
+    Ok(respond::json(StatusCode::OK, &user(request.site.name.as_str(), &changed)))
 }

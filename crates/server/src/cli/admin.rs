@@ -317,7 +317,7 @@ impl Operator<'_> {
                 let password = read_password()?;
                 identity::check_password(&password).map_err(explain)?;
                 let hash = Passwords::new(1, Session::entropy()).hash(password).await.map_err(explain)?;
-                self.store.set_password_hash(operator(), tenant, id, hash).await.map_err(explain)?;
+                self.store.set_password_hash(operator(), tenant, id, hash, false).await.map_err(explain)?;
                 self.done("The password is set.", &json!({ "id": id.to_string(), "passwordSet": true }))
             }
         }

@@ -21,6 +21,7 @@ use patron_core::limits;
 use patron_core::name::TenantName;
 use patron_core::rights::{Catalogue, CustomScope};
 use patron_core::secret::Secret;
+use patron_store::sessions::SessionLimits;
 use url::Url;
 
 pub use show::settings_markdown;
@@ -91,6 +92,22 @@ pub struct RateLimits {
     pub auth_failures_per_address: u32,
 }
 
+/// How long web sessions live.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sessions {
+    /// Minutes without a request after which one has ended: 1 to 1440.
+    pub idle_minutes: u32,
+    /// Hours after its sign-in at which one has ended in any case: 1 to 720.
+    pub absolute_hours: u32,
+}
+
+impl Sessions {
+    /// As the store asks for them.
+    pub fn limits(&self) -> SessionLimits {
+        SessionLimits { idle_seconds: self.idle_minutes * 60, absolute_seconds: self.absolute_hours * 3_600 }
+    }
+}
+
 /// Limits on PATs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PatLimits {
@@ -151,6 +168,8 @@ pub struct Settings {
     pub master_key: Option<Secret>,
     /// How often one may ask, and guess.
     pub rate_limits: RateLimits,
+    /// How long web sessions live.
+    pub sessions: Sessions,
     /// Limits on PATs.
     pub pat_limits: PatLimits,
     /// What access tokens say.
@@ -187,6 +206,7 @@ impl Default for Settings {
                 auth_failures_per_client: 20,
                 auth_failures_per_address: 100,
             },
+            sessions: Sessions { idle_minutes: 30, absolute_hours: 12 },
             pat_limits: PatLimits { per_owner: limits::PATS_PER_OWNER },
             tokens: Tokens { audience: None, scope_claim: ScopeClaim::String },
             compatibility: Compatibility { never_expires_date: true },

@@ -225,6 +225,26 @@ pub const SETTINGS: &[Setting] = &[
         ..PLAIN
     },
     Setting {
+        key: "sessions.idle_minutes",
+        env: Some("PATRON_SESSIONS_IDLE_MINUTES"),
+        takes: "1 to 1440",
+        default: "`30`",
+        about: "Minutes without a request after which a web session has ended.",
+        set: |s, raw| raw.number(1..=1_440).map(|n| s.sessions.idle_minutes = n),
+        show: |s| json!(s.sessions.idle_minutes),
+        ..PLAIN
+    },
+    Setting {
+        key: "sessions.absolute_hours",
+        env: Some("PATRON_SESSIONS_ABSOLUTE_HOURS"),
+        takes: "1 to 720",
+        default: "`12`",
+        about: "Hours after its sign-in at which a web session has ended, however much it is used.",
+        set: |s, raw| raw.number(1..=720).map(|n| s.sessions.absolute_hours = n),
+        show: |s| json!(s.sessions.absolute_hours),
+        ..PLAIN
+    },
+    Setting {
         key: "pat_limits.per_owner",
         env: Some("PATRON_PAT_LIMITS_PER_OWNER"),
         takes: "1 to 10000",

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::digest::{self, SHA256};
+use aws_lc_rs::hkdf::{HKDF_SHA256, Prk, Salt};
+use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::alphabet::{self, Alphabet};
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -114,6 +116,8 @@ impl fmt::Debug for Fingerprint {
 /// A 256-bit key for AES-256-GCM. The library that holds it wipes it; it has no `Debug`.
 pub struct MasterKey {
     key: LessSafeKey,
+    /// What keys for other purposes are derived from (RFC 5869).
+    derives: Prk,
     fingerprint: Fingerprint,
 }
 
@@ -125,7 +129,8 @@ impl MasterKey {
         let mut fingerprint = [0; FINGERPRINT_BYTES];
         fingerprint.copy_from_slice(&hash.finish().as_ref()[..FINGERPRINT_BYTES]);
         let key = UnboundKey::new(&AES_256_GCM, bytes).map_err(|_| MasterKeyError::Library)?;
-        Ok(Self { key: LessSafeKey::new(key), fingerprint: Fingerprint(fingerprint) })
+        let derives = Salt::new(HKDF_SHA256, b"patron derived keys").extract(bytes);
+        Ok(Self { key: LessSafeKey::new(key), derives, fingerprint: Fingerprint(fingerprint) })
     }
 
     /// Reads a key as an operator writes it: 64 hex digits, or 32 bytes in Base64 (either alphabet, padded or
@@ -194,6 +199,16 @@ impl MasterKey {
     /// Tells it apart from other keys.
     pub fn fingerprint(&self) -> Fingerprint {
         self.fingerprint
+    }
+
+    /// A key for HMAC-SHA-256 that only this master key gives, another one for each `label`.
+    ///
+    /// # Errors
+    /// [`MasterKeyError::Library`].
+    pub fn mac_key(&self, label: &[u8]) -> Result<hmac::Key, MasterKeyError> {
+        let label = [label];
+        let derived = self.derives.expand(&label, hmac::HMAC_SHA256).map_err(|_| MasterKeyError::Library)?;
+        Ok(derived.into())
     }
 
     /// Encrypts and authenticates `plaintext`. Only [`MasterKey::open`] with the same `aad`, which names what is

@@ -227,7 +227,7 @@ async fn nothing_changes_without_its_record() {
     let flipped = |identity: &Identity| Ok(Identity { enabled: !identity.enabled, ..identity.clone() });
     assert!(store.change_identity(operator(), tenant, jane.id, Arc::new(flipped)).await.is_err());
     assert!(store.delete_identity(operator(), tenant, jane.id).await.is_err());
-    assert!(store.set_password_hash(operator(), tenant, jane.id, "x".to_owned()).await.is_err());
+    assert!(store.set_password_hash(operator(), tenant, jane.id, "x".to_owned(), false).await.is_err());
     let draft = Draft { name: "new".to_owned(), ..Draft::default() };
     assert!(store.create_identity(operator(), tenant, draft).await.is_err());
     assert!(store.create_tenant(operator(), TenantName::parse("new").unwrap()).await.is_err());

@@ -300,7 +300,12 @@ async fn an_identity_that_changes_is_told() {
     patron.change(&jane, |jane| jane.enabled = false).await.unwrap();
     patron.change(&jane, |jane| jane.enabled = false).await.unwrap();
     patron.change(&jane, |jane| jane.enabled = true).await.unwrap();
-    patron.app.store.set_password_hash(operator(), jane.tenant, jane.id, "$hash$".to_owned()).await.unwrap();
+    patron
+        .app
+        .store
+        .set_password_hash(operator(), jane.tenant, jane.id, "$hash$".to_owned(), false)
+        .await
+        .unwrap();
     patron.app.store.delete_identity(operator(), jane.tenant, jane.id).await.unwrap();
     let filter = format!(r#"actor.id eq "patron-admin" and (target.id in ("{}","{}"))"#, jane.id, pat.id);
     let rows = list(&patron, &[("filters", &filter)]).await.expect(200);

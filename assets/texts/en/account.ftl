@@ -1,0 +1,2 @@
+# Signing in and out, password, display.
+sign-in = Sign in
