@@ -8,83 +8,60 @@ use crate::id::{IdentityId, PatId, TenantKey, TokenId, TrackingId};
 use crate::scope::ScopeList;
 use crate::secret::SessionHash;
 
-/// What happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Action {
-    /// A PAT was made.
-    PatCreated,
-    /// A PAT was patched, alone or in bulk.
-    PatUpdated,
-    /// A PAT was deleted.
-    PatDeleted,
-    /// A PAT reached its expiration date.
-    PatExpired,
-    /// A PAT was used.
-    PatUsed,
-    /// Somebody failed to use a PAT; one event may stand for many tries.
-    PatUseFailed,
-    /// An access token was revoked before its end.
-    AccessTokenRevoked,
-    /// Somebody signed in.
-    SignInPassed,
-    /// Somebody failed to sign in.
-    SignInFailed,
-    /// An identity was made.
-    IdentityCreated,
-    /// An identity's levels or password changed.
-    IdentityUpdated,
-    /// An identity's credentials stopped working.
-    IdentityDisabled,
-    /// An identity's credentials work again.
-    IdentityEnabled,
-    /// An identity was deleted, with its PATs.
-    IdentityDeleted,
-    /// A tenant was made.
-    TenantCreated,
-    /// The signing key was rotated.
-    SigningKeyRotated,
+/// What each action is called by filters and exports, its verb, and how it ended.
+macro_rules! actions {
+    ($($action:ident $technical_name:literal $operation:literal $status:literal $doc:literal;)*) => {
+        /// What happened.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Action {
+            $(#[doc = $doc] $action,)*
+        }
+
+        impl Action {
+            /// Everything that can happen, in the order of the nouns it happens to.
+            pub const ALL: &[Self] = &[$(Self::$action),*];
+
+            /// The stable name: `technicalName`.
+            pub fn technical_name(self) -> &'static str {
+                match self {
+                    $(Self::$action => $technical_name,)*
+                }
+            }
+
+            /// The verb: `operation`.
+            pub fn operation(self) -> &'static str {
+                match self {
+                    $(Self::$action => $operation,)*
+                }
+            }
+
+            /// How it ended: `status`.
+            pub fn status(self) -> &'static str {
+                match self {
+                    $(Self::$action => $status,)*
+                }
+            }
+        }
+    };
 }
 
-impl Action {
-    /// The stable name that filters and exports use, and the verb of the `operation` field.
-    fn names(self) -> (&'static str, &'static str) {
-        match self {
-            Self::PatCreated => ("PERSONAL_ACCESS_TOKEN_CREATED", "CREATE"),
-            Self::PatUpdated => ("PERSONAL_ACCESS_TOKEN_UPDATED", "UPDATE"),
-            Self::PatDeleted => ("PERSONAL_ACCESS_TOKEN_DELETED", "DELETE"),
-            Self::PatExpired => ("PERSONAL_ACCESS_TOKEN_EXPIRED", "EXPIRE"),
-            Self::PatUsed => ("PERSONAL_ACCESS_TOKEN_USED", "USE"),
-            Self::PatUseFailed => ("PERSONAL_ACCESS_TOKEN_USE_FAILED", "USE"),
-            Self::AccessTokenRevoked => ("ACCESS_TOKEN_REVOKED", "REVOKE"),
-            Self::SignInPassed => ("SIGN_IN_PASSED", "SIGN_IN"),
-            Self::SignInFailed => ("SIGN_IN_FAILED", "SIGN_IN"),
-            Self::IdentityCreated => ("IDENTITY_CREATED", "CREATE"),
-            Self::IdentityUpdated => ("IDENTITY_UPDATED", "UPDATE"),
-            Self::IdentityDisabled => ("IDENTITY_DISABLED", "DISABLE"),
-            Self::IdentityEnabled => ("IDENTITY_ENABLED", "ENABLE"),
-            Self::IdentityDeleted => ("IDENTITY_DELETED", "DELETE"),
-            Self::TenantCreated => ("TENANT_CREATED", "CREATE"),
-            Self::SigningKeyRotated => ("SIGNING_KEY_ROTATED", "ROTATE"),
-        }
-    }
-
-    /// The stable name: `technicalName`.
-    pub fn technical_name(self) -> &'static str {
-        self.names().0
-    }
-
-    /// The verb: `operation`.
-    pub fn operation(self) -> &'static str {
-        self.names().1
-    }
-
-    /// How it ended: `status`.
-    pub fn status(self) -> &'static str {
-        match self {
-            Self::PatUseFailed | Self::SignInFailed => "FAILED",
-            _ => "PASSED",
-        }
-    }
+actions! {
+    PatCreated "PERSONAL_ACCESS_TOKEN_CREATED" "CREATE" "PASSED" "A PAT was made.";
+    PatUpdated "PERSONAL_ACCESS_TOKEN_UPDATED" "UPDATE" "PASSED" "A PAT was patched, alone or in bulk.";
+    PatDeleted "PERSONAL_ACCESS_TOKEN_DELETED" "DELETE" "PASSED" "A PAT was deleted.";
+    PatExpired "PERSONAL_ACCESS_TOKEN_EXPIRED" "EXPIRE" "PASSED" "A PAT reached its expiration date.";
+    PatUsed "PERSONAL_ACCESS_TOKEN_USED" "USE" "PASSED" "A PAT was used.";
+    PatUseFailed "PERSONAL_ACCESS_TOKEN_USE_FAILED" "USE" "FAILED" "Somebody failed to use a PAT; one event may stand for many tries.";
+    AccessTokenRevoked "ACCESS_TOKEN_REVOKED" "REVOKE" "PASSED" "An access token was revoked before its end.";
+    SignInPassed "SIGN_IN_PASSED" "SIGN_IN" "PASSED" "Somebody signed in.";
+    SignInFailed "SIGN_IN_FAILED" "SIGN_IN" "FAILED" "Somebody failed to sign in.";
+    IdentityCreated "IDENTITY_CREATED" "CREATE" "PASSED" "An identity was made.";
+    IdentityUpdated "IDENTITY_UPDATED" "UPDATE" "PASSED" "An identity's levels or password changed.";
+    IdentityDisabled "IDENTITY_DISABLED" "DISABLE" "PASSED" "An identity's credentials stopped working.";
+    IdentityEnabled "IDENTITY_ENABLED" "ENABLE" "PASSED" "An identity's credentials work again.";
+    IdentityDeleted "IDENTITY_DELETED" "DELETE" "PASSED" "An identity was deleted, with its PATs.";
+    TenantCreated "TENANT_CREATED" "CREATE" "PASSED" "A tenant was made.";
+    SigningKeyRotated "SIGNING_KEY_ROTATED" "ROTATE" "PASSED" "The signing key was rotated.";
 }
 
 /// One side of an event: the actor or the target.

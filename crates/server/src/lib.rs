@@ -35,4 +35,5 @@ pub mod routes;
 pub mod sign_in;
 pub mod system;
 pub mod telemetry;
+pub mod trail;
 pub mod web;

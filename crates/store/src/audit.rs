@@ -76,6 +76,23 @@ pub struct Recorded {
     pub attributes: Json,
 }
 
+/// Where an event stands in the trail. Pages are newest first and go on behind a place, which stays where it is when
+/// events are recorded meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// When the event happened.
+    pub created: Timestamp,
+    /// See [`Recorded::seq`].
+    pub seq: i64,
+}
+
+impl Recorded {
+    /// Its place.
+    pub fn place(&self) -> Place {
+        Place { created: self.created, seq: self.seq }
+    }
+}
+
 fn recorded(row: &Row) -> Result<Recorded> {
     let party = |first: usize| -> Result<[String; 3]> {
         Ok([row.text(first)?.to_owned(), row.text(first + 1)?.to_owned(), row.text(first + 2)?.to_owned()])
@@ -166,16 +183,20 @@ impl Selection {
 }
 
 impl Store {
-    /// A page of the trail, newest first by when it happened: up to `limit` events of a selection, after the one
-    /// that a page before ended with.
+    /// A page of the trail, newest first by when it happened: up to `limit` events of a selection, behind the place
+    /// where a page before ended.
     pub async fn audit_page(
         &self,
         selection: Selection,
-        after: Option<&Recorded>,
+        after: Option<Place>,
         limit: u32,
     ) -> Result<Vec<Recorded>> {
-        let (created, seq) =
-            after.map_or((*selection.created.end(), i64::MAX), |last| (last.created.millis(), last.seq));
+        // A place may come from an address that somebody wrote: what is later than the selection is not in it.
+        let end = *selection.created.end();
+        let (created, seq) = match after {
+            Some(Place { created, seq }) if created.millis() <= end => (created.millis(), seq),
+            _ => (end, i64::MAX),
+        };
         self.db
             .read("audit_page", move |tx| {
                 let sql = selection.page();
@@ -241,7 +262,11 @@ mod tests {
     async fn targets(fixture: &Fixture, selection: &Selection, limit: u32) -> Vec<String> {
         let mut all: Vec<Recorded> = Vec::new();
         loop {
-            let page = fixture.store.audit_page(selection.clone(), all.last(), limit).await.unwrap();
+            let page = fixture
+                .store
+                .audit_page(selection.clone(), all.last().map(Recorded::place), limit)
+                .await
+                .unwrap();
             let full = page.len() == limit as usize;
             all.extend(page);
             if !full {

@@ -18,6 +18,10 @@ use crate::convert::{self, json};
 use crate::driver::{Row, Tx};
 use crate::{pats, sessions};
 
+mod search;
+
+pub use search::{Found, Search};
+
 macro_rules! select_identity {
     ($rest:literal) => {
         concat!(
@@ -101,6 +105,9 @@ impl Order {
 /// What becomes of an identity as it is inside the transaction: its levels and whether it is enabled.
 pub type Decision = Arc<dyn Fn(&Identity) -> Result<Identity> + Send + Sync>;
 
+/// Whether something may be done with an identity as it is inside the transaction.
+pub type Permission = Arc<dyn Fn(&Identity) -> Result<()> + Send + Sync>;
+
 impl Store {
     /// Makes an identity from a checked draft.
     ///
@@ -112,9 +119,33 @@ impl Store {
         tenant: TenantKey,
         draft: Draft,
     ) -> Result<Identity> {
+        self.create(context, tenant, draft, None).await
+    }
+
+    /// The same, with the hash of a temporary password, a PHC string.
+    ///
+    /// # Errors
+    /// As [`Store::create_identity`].
+    pub async fn create_identity_with_password(
+        &self,
+        context: Context,
+        tenant: TenantKey,
+        draft: Draft,
+        password_hash: String,
+    ) -> Result<Identity> {
+        self.create(context, tenant, draft, Some(password_hash)).await
+    }
+
+    async fn create(
+        &self,
+        context: Context,
+        tenant: TenantKey,
+        draft: Draft,
+        password_hash: Option<String>,
+    ) -> Result<Identity> {
         self.change("create_identity", context, move |tx, store, context| {
-            let draft = draft.clone();
-            Box::pin(async move { insert(tx, &store, &context, tenant, draft, None).await })
+            let (draft, hash) = (draft.clone(), password_hash.clone());
+            Box::pin(async move { insert(tx, &store, &context, tenant, draft, hash).await })
         })
         .await
     }
@@ -205,6 +236,32 @@ impl Store {
             Box::pin(async move {
                 let who = find(tx, tenant, id).await?.ok_or_else(no_such_identity)?;
                 set_password(tx, &store, &context, &who, new).await
+            })
+        })
+        .await
+    }
+
+    /// Sets the hash of a temporary password, a PHC string, for an identity for which `decide` lets it be set, and ends
+    /// all its sessions.
+    ///
+    /// # Errors
+    /// What `decide` answers; not found when the tenant has no such identity.
+    pub async fn reset_password(
+        &self,
+        context: Context,
+        tenant: TenantKey,
+        id: IdentityId,
+        hash: String,
+        decide: Permission,
+    ) -> Result<Identity> {
+        self.change("reset_password", context, move |tx, store, context| {
+            let new = NewPassword { hash: hash.clone(), temporary: true };
+            let decide = Arc::clone(&decide);
+            Box::pin(async move {
+                let who = find(tx, tenant, id).await?.ok_or_else(no_such_identity)?;
+                decide(&who)?;
+                set_password(tx, &store, &context, &who, new).await?;
+                Ok(who)
             })
         })
         .await

@@ -173,6 +173,7 @@ mod tests {
             include_str!("audit.rs"),
             include_str!("bootstrap.rs"),
             include_str!("identities.rs"),
+            include_str!("identities/search.rs"),
             include_str!("pats.rs"),
             include_str!("pats/many.rs"),
             include_str!("pats/numbers.rs"),

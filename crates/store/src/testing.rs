@@ -78,13 +78,21 @@ impl Fixture {
     }
 
     pub(crate) async fn pat(&self, owner: &Identity, name: &str) -> Pat {
+        self.make_pat(owner, name, false).await
+    }
+
+    pub(crate) async fn managed_pat(&self, owner: &Identity, name: &str) -> Pat {
+        self.make_pat(owner, name, true).await
+    }
+
+    async fn make_pat(&self, owner: &Identity, name: &str, managed: bool) -> Pat {
         let draft = pat::Draft {
             name: Some(name.to_owned()),
             user_aware_token_never_expires: true,
             ..pat::Draft::default()
         };
         let new: NewPat = draft.check(Rules::Current, self.clock.now()).unwrap();
-        let creation = Creation { owner: owner.id, managed: false, per_owner: 10 };
+        let creation = Creation { owner: owner.id, managed, per_owner: 10 };
         self.store.create_pat(operator(), owner.tenant, creation, new).await.unwrap().0
     }
 }

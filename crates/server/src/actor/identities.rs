@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use patron_core::Result;
 use patron_core::id::IdentityId;
-use patron_core::identity::{self, Identity};
+use patron_core::identity::{self, Draft, Identity};
 use patron_core::rights::Right;
+use patron_core::secret::Password;
 use patron_store::identities::no_such_identity;
 
 use super::Actor;
@@ -21,6 +22,43 @@ impl Actor {
     pub async fn identity(&self, id: IdentityId) -> Result<Identity> {
         self.holder().require(&self.app.catalogue, Right::AUTH_USER_READ)?;
         self.app.store.identity(self.tenant, id).await?.ok_or_else(no_such_identity)
+    }
+
+    /// Makes an identity with a first password, and answers both. Nothing else ever tells the password, and whoever
+    /// signs in with it is asked for a new one.
+    ///
+    /// # Errors
+    /// As [`patron_core::access::Holder::create_identity`], [`Draft::check`] and
+    /// [`patron_store::Store::create_identity`].
+    pub async fn create_identity(&self, draft: Draft) -> Result<(Identity, Password)> {
+        let (app, holder) = (&self.app, self.holder());
+        holder.require(&app.catalogue, Right::AUTH_USER_MANAGE)?;
+        let draft = draft.check(&app.catalogue)?;
+        holder.create_identity(&app.catalogue, &draft.levels)?;
+        let password = Password::generate(&app.entropy);
+        let hash = app.passwords.hash(password.clone()).await?;
+        let context = self.context.clone();
+        let made = app.store.create_identity_with_password(context, self.tenant, draft, hash).await?;
+        Ok((made, password))
+    }
+
+    /// Gives an identity a new password that nobody chose, ends its web sessions, and answers the password. Nothing
+    /// else ever tells it, and whoever signs in with it is asked for a new one.
+    ///
+    /// # Errors
+    /// As [`patron_core::access::Holder::reset_password`]; not found.
+    pub async fn reset_password(&self, id: IdentityId) -> Result<(Identity, Password)> {
+        let actor = self.clone();
+        let decide =
+            move |who: &Identity| actor.holder().reset_password(&actor.app.catalogue, who.id, &who.levels);
+        // Asked before the costly hash as well, of the identity as it is now.
+        decide(&self.identity(id).await?)?;
+        let app = &self.app;
+        let password = Password::generate(&app.entropy);
+        let hash = app.passwords.hash(password.clone()).await?;
+        let context = self.context.clone();
+        let who = app.store.reset_password(context, self.tenant, id, hash, Arc::new(decide)).await?;
+        Ok((who, password))
     }
 
     /// Sets an identity's levels to what `change` makes of them, within the rights of the credential in use.

@@ -3,17 +3,18 @@
 use axum::http::{HeaderValue, StatusCode};
 use patron_api::{AuditEvent, AuditParty};
 use patron_core::Result;
-use patron_core::criteria::{AUDIT_EVENTS, Criteria, Operand};
+use patron_core::criteria::{AUDIT_EVENTS, Criteria};
 use patron_core::id::TenantKey;
 use patron_core::limits::PAGE_MAX;
 use patron_store::Store;
-use patron_store::audit::{Common, Recorded, Selection};
+use patron_store::audit::Recorded;
 
 use crate::api::window::Window;
 use crate::app::Request;
 use crate::auth::Caller;
 use crate::body::{Page, Query};
 use crate::respond::{self, Answer, Failure};
+use crate::trail::TrailReader;
 
 /// An event as the API writes it.
 pub fn written(event: &Recorded, tenant: &str) -> AuditEvent {
@@ -64,48 +65,14 @@ pub async fn select(
     page: Page,
 ) -> Result<(Vec<Recorded>, u64)> {
     let criteria = Criteria::parse(filters, AUDIT_EVENTS)?;
+    let all_match = criteria.is_empty();
     let mut window = Window::new(page);
-    let Some(selection) = selection(tenant, &criteria) else { return Ok(window.close()) };
-    let mut last: Option<Recorded> = None;
-    loop {
-        let want = window.rows_to_read(criteria.is_empty());
-        let rows = store.audit_page(selection.clone(), last.as_ref(), want).await?;
-        let full = rows.len() == want as usize;
-        last = rows.last().cloned();
-        rows.into_iter().filter(|event| matches(&criteria, event)).for_each(|event| window.push(event));
-        if !full || window.is_complete() {
-            return Ok(window.close());
+    let mut trail = TrailReader::new(store.clone(), tenant, criteria, None);
+    while !trail.is_done() && !window.is_complete() {
+        let events = trail.next(window.rows_to_read(all_match)).await?;
+        for event in events {
+            window.push(event);
         }
     }
-}
-
-/// Which events to read: as few as the database can tell that hold all that match. `None` when none can match.
-fn selection(tenant: TenantKey, criteria: &Criteria) -> Option<Selection> {
-    let created = criteria.bounds("created");
-    // A target has fewer events than an actor as a rule, and an actor fewer than there are of a name.
-    let mut common = None;
-    for field in ["target.id", "actor.id", "technicalName"] {
-        match criteria.pinned(field).as_deref() {
-            Some([]) => return None,
-            Some([only]) if common.is_none() => {
-                let only = (*only).to_owned();
-                common = Some(match field {
-                    "target.id" => Common::Target(only),
-                    "actor.id" => Common::Actor(only),
-                    _ => Common::TechnicalName(only),
-                });
-            }
-            _ => {}
-        }
-    }
-    (!created.is_empty()).then_some(Selection { tenant, created, common })
-}
-
-fn matches(criteria: &Criteria, event: &Recorded) -> bool {
-    criteria.matches(&|field: &str| match field {
-        "technicalName" => Operand::Text(&event.technical_name),
-        "actor.id" => Operand::Text(&event.actor[1]),
-        "target.id" => Operand::Text(&event.target[1]),
-        _ => Operand::Time(event.created),
-    })
+    Ok(window.close())
 }
