@@ -135,9 +135,8 @@ macro_rules! conditions {
             "AND p.managed BETWEEN $2 AND $3 AND (p.owner = $4 OR $4 IS NULL) ",
             "AND (p.last_used IS NULL OR $5 = 0) AND COALESCE(p.last_used, p.created) < $6 ",
             "AND CASE WHEN p.expires IS NULL THEN $7 = 1 ELSE p.expires BETWEEN $8 AND $9 END ",
-            "AND ($10 = '' OR REPLACE(p.scope, $10, '') <> p.scope OR REPLACE(p.scope, $11, '') <> p.scope) ",
-            "AND ($12 = '' OR p.id = $13 OR REPLACE(LOWER(p.name || '\n' || i.display_name || '\n' || i.name), ",
-            "LOWER($12), '') <> LOWER(p.name || '\n' || i.display_name || '\n' || i.name)) "
+            "AND ($10 = '' OR STRPOS(p.scope, $10) > 0 OR STRPOS(p.scope, $11) > 0) AND ($12 = '' OR p.id = $13 ",
+            "OR STRPOS(LOWER(p.name || '\n' || i.display_name || '\n' || i.name), LOWER($12)) > 0) "
         )
     };
 }

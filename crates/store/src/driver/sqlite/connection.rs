@@ -177,10 +177,11 @@ fn configure(connection: &Connection, role: Role, timeout: Duration) -> rusqlite
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)?;
     connection.execute_batch(SETTINGS)?;
-    // SQLite's own knows the letters of ASCII alone.
+    // SQLite's own `LOWER` knows the letters of ASCII alone, and its `INSTR` is PostgreSQL's `STRPOS`.
     let flags =
         FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
     connection.create_scalar_function("lower", 1, flags, lower)?;
+    connection.create_scalar_function("strpos", 2, flags, strpos)?;
     if role == Role::Writer { Ok(()) } else { connection.execute_batch("PRAGMA query_only = ON") }
 }
 
@@ -194,6 +195,14 @@ fn lower(context: &functions::Context<'_>) -> rusqlite::Result<Option<String>> {
             text.chars().flat_map(char::to_lowercase).collect()
         }
     }))
+}
+
+/// Where in a text another first stands, counted in characters from 1; 0 when it does not.
+fn strpos(context: &functions::Context<'_>) -> rusqlite::Result<Option<i64>> {
+    let (text, sought) = (context.get_raw(0).as_str_or_null()?, context.get_raw(1).as_str_or_null()?);
+    let (Some(text), Some(sought)) = (text, sought) else { return Ok(None) };
+    let place = text.find(sought).map_or(0, |at| text[..at].chars().count() + 1);
+    Ok(i64::try_from(place).ok())
 }
 
 /// Turns on WAL mode, which is a property of the file. Two processes that do so at once are told «busy» without
