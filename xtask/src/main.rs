@@ -14,7 +14,7 @@ use steps::STEPS;
 const USAGE: &str = "\
 Usage: cargo xtask test [--only STEP]... [--list]
 
-  test          checks everything: format, lints, dependencies, tests, the official client
+  test          checks everything: format, lints, dependencies, tests, the pages in a browser, the official client
   --only STEP   only this step; may be repeated
   --list        lists the steps and does nothing
 

@@ -36,6 +36,12 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: BUILD, does: "builds every crate and its tests", needs_build: false, check: build },
     Step { name: "tests", does: "every test, with nextest where it is", needs_build: true, check: tests },
     Step {
+        name: "browser",
+        does: "the pages in Chromium, with and without JavaScript",
+        needs_build: true,
+        check: browser,
+    },
+    Step {
         name: "doc-tests",
         does: "the examples in the documentation",
         needs_build: true,
@@ -95,8 +101,12 @@ fn format(workshop: &Workshop) -> Result<(), Stop> {
 
 fn lints(workshop: &Workshop) -> Result<(), Stop> {
     workshop.need_cargo("clippy", "rustup component add clippy")?;
-    let arguments = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
-    run_shown(workshop.cargo().args(arguments))
+    for targets in [&["--workspace", "--all-targets"][..], BROWSER] {
+        let mut command = workshop.cargo();
+        command.args(["clippy", "--locked"]).args(targets).args(["--", "-D", "warnings"]);
+        run_shown(&mut command)?;
+    }
+    Ok(())
 }
 
 fn dependencies(workshop: &Workshop) -> Result<(), Stop> {
@@ -114,21 +124,42 @@ fn advisories(workshop: &Workshop) -> Result<(), Stop> {
 }
 
 fn build(workshop: &Workshop) -> Result<(), Stop> {
-    run_shown(test_command(workshop).arg("--no-run"))
+    run_shown(test_command(workshop, EVERYTHING).arg("--no-run"))?;
+    run_shown(test_command(workshop, BROWSER).arg("--no-run"))
 }
 
 fn tests(workshop: &Workshop) -> Result<(), Stop> {
-    run_shown(&mut test_command(workshop))
+    run_shown(&mut test_command(workshop, EVERYTHING))
 }
 
-fn test_command(workshop: &Workshop) -> Command {
+fn browser(workshop: &Workshop) -> Result<(), Stop> {
+    need_program("chromium", "chromium")?;
+    need_program("chromedriver", "chromium-driver")?;
+    let axe = workshop.axe_core()?;
+    let mut command = test_command(workshop, BROWSER);
+    if !workshop.has_cargo("nextest") {
+        // As many browsers at once as `.config/nextest.toml` allows.
+        command.args(["--", "--test-threads=2"]);
+    }
+    run_shown(command.env("PATRON_AXE", axe))
+}
+
+/// Every test that needs nothing but cargo.
+const EVERYTHING: &[&str] = &["--workspace"];
+/// The tests in a browser, which `crates/server/Cargo.toml` keeps out of the others.
+const BROWSER: &[&str] = &["--package", "patron", "--test", "browser"];
+
+fn test_command(workshop: &Workshop, targets: &[&str]) -> Command {
     let mut command = workshop.cargo();
     if workshop.has_cargo("nextest") {
         let profile = if workshop.ci() { "ci" } else { "default" };
-        command.args(["nextest", "run", "--workspace", "--locked", "--profile", profile]);
+        command.args(["nextest", "run", "--locked", "--profile", profile]).args(targets);
     } else {
-        // nextest leaves the doc tests out, so here they are left out as well: they have a step of their own.
-        command.args(["test", "--workspace", "--all-targets", "--locked", "--no-fail-fast"]);
+        command.args(["test", "--locked", "--no-fail-fast"]).args(targets);
+        if targets == EVERYTHING {
+            // nextest leaves the doc tests out, so here they are left out as well: they have a step of their own.
+            command.arg("--all-targets");
+        }
     }
     command
 }
@@ -142,8 +173,8 @@ fn python_client(workshop: &Workshop) -> Result<(), Stop> {
 }
 
 fn readme(workshop: &Workshop) -> Result<(), Stop> {
-    need_program("bash")?;
-    need_program("curl")?;
+    need_program("bash", "bash")?;
+    need_program("curl", "curl")?;
     against_binary(workshop, "e2e/readme.py")
 }
 

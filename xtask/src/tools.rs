@@ -1,5 +1,5 @@
-//! Finds what the steps need, and installs what is missing: crates and Python packages under the target folder,
-//! Debian's packages where the user is root.
+//! Finds what the steps need, and installs what is missing: crates, Python's and npm's packages under the target
+//! folder, Debian's packages where the user is root.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -10,6 +10,8 @@ use crate::report::Stop;
 
 /// Kept to one version, so that a run today and one in a year judge alike.
 const CARGO_DENY: &str = "0.20.2";
+/// Its rules change with every version, and so do its findings.
+const AXE_CORE: &str = "4.14.1";
 
 /// Where the steps work.
 pub(crate) struct Workshop {
@@ -132,6 +134,30 @@ impl Workshop {
             .map_err(|error| Stop::Failed(format!("{}: {error}", receipt.display())))?;
         Ok(python)
     }
+
+    /// The file of axe-core, the accessibility checker, that a page takes in. It is npm's package, and one file
+    /// without dependencies, so nothing else of Node is needed to use it.
+    pub(crate) fn axe_core(&self) -> Result<PathBuf, Stop> {
+        let wanted = format!("axe-core@{AXE_CORE}");
+        let folder = self.tools.join("axe");
+        let file = folder.join("node_modules").join("axe-core").join("axe.min.js");
+        // Written last, so that an interrupted installation counts as none.
+        let receipt = folder.join("installed.txt");
+        if fs::read_to_string(&receipt).is_ok_and(|installed| installed == wanted) && file.is_file() {
+            return Ok(file);
+        }
+        need_program("npm", "npm")?;
+        println!("installing {wanted} into {}", folder.display());
+        let mut npm = Command::new("npm");
+        npm.args(["install", "--loglevel=error", "--ignore-scripts", "--no-audit", "--no-fund", "--no-save"]);
+        npm.arg("--prefix").arg(&folder).arg(&wanted);
+        if let Err(Stop::Failed(why)) = run_shown(&mut npm) {
+            return Err(Stop::Missing(format!("{wanted} could not be installed: {why}")));
+        }
+        fs::write(&receipt, wanted)
+            .map_err(|error| Stop::Failed(format!("{}: {error}", receipt.display())))?;
+        Ok(file)
+    }
 }
 
 /// Makes sure that `python3` can make virtual environments; Debian ships that part by itself.
@@ -143,9 +169,9 @@ fn system_python() -> Result<(), Stop> {
     if usable() { Ok(()) } else { Err(Stop::Missing("python3 cannot make virtual environments".to_owned())) }
 }
 
-/// Sees to it that a program is there, by Debian's package of that name when it is not.
-pub(crate) fn need_program(name: &str) -> Result<(), Stop> {
-    if succeeds(Command::new(name).arg("--version")) { Ok(()) } else { install_debian(&[name]) }
+/// Sees to it that a program is there, by Debian's package when it is not.
+pub(crate) fn need_program(name: &str, package: &str) -> Result<(), Stop> {
+    if succeeds(Command::new(name).arg("--version")) { Ok(()) } else { install_debian(&[package]) }
 }
 
 /// Installs Debian's packages, where this is Debian and the user is root.

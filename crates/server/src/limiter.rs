@@ -220,20 +220,25 @@ impl<K: Hash + Eq> SlidingWindow<K> {
     /// Takes one hit of that time back, as if it had not been. After a step back of the clock it may stay counted.
     pub(crate) fn give_back(&self, key: &K, at: Timestamp) {
         if self.limit > 0
-            && let Some(hits) = self.shard(key, at).find(key)
+            && let Some(hits) = self.lock(key).find(key)
         {
             hits.take_back(self.widths, at.millis());
         }
     }
 
-    /// Locks the part that `key` is in. The keys' hash is seeded anew in every process, so nobody outside can pick
-    /// keys that share a lock.
+    /// Locks the part that `key` is in, as it is to be at `now`.
     fn shard(&self, key: &K, now: Timestamp) -> MutexGuard<'_, Shard<K>> {
-        let at = usize::try_from(self.spread.hash_one(key) % SHARDS as u64).unwrap_or(0);
-        // Counters have no state between two of them that a panic could break.
-        let mut shard = self.shards[at].lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shard = self.lock(key);
         shard.turn(self.widths, now.millis(), self.most);
         shard
+    }
+
+    /// Locks the part that `key` is in. The keys' hash is seeded anew in every process, so nobody outside can pick
+    /// keys that share a lock.
+    fn lock(&self, key: &K) -> MutexGuard<'_, Shard<K>> {
+        let at = usize::try_from(self.spread.hash_one(key) % SHARDS as u64).unwrap_or(0);
+        // Counters have no state between two of them that a panic could break.
+        self.shards[at].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn wait(&self, shard: &mut Shard<K>, key: &K, now: Timestamp) -> Option<RetryAfterSeconds> {

@@ -1,0 +1,46 @@
+//! The API's page.
+
+use fantoccini::key::Key;
+use tempfile::TempDir;
+
+use crate::browser::{Browser, Look};
+use crate::process::Server;
+
+#[test]
+fn the_api_s_page_stands_all_checks() {
+    let dir = TempDir::new().unwrap();
+    let server = Server::start(&dir.path().join("data"), &[]);
+    for look in Look::CHECKED {
+        let browser = Browser::open(look, &server);
+        browser.go("/docs");
+        browser.check("docs");
+    }
+}
+
+#[test]
+fn javascript_is_off_where_a_look_says_so() {
+    let dir = TempDir::new().unwrap();
+    let server = Server::start(&dir.path().join("data"), &[]);
+    let page = "data:text/html,<title>t</title><p id=p>off</p><script>p.textContent='on'</script>";
+    for (look, state) in [(Look::LIGHT, "on"), (Look::PLAIN, "off")] {
+        let mut browser = Browser::open(look, &server);
+        browser.base = String::new();
+        browser.go(page);
+        browser.expect(state);
+    }
+}
+
+#[test]
+fn the_api_s_page_is_read_by_keyboard_alone() {
+    let dir = TempDir::new().unwrap();
+    let server = Server::start(&dir.path().join("data"), &[]);
+    for look in [Look::LIGHT, Look::PLAIN] {
+        let browser = Browser::open(look, &server);
+        browser.go("/docs");
+        browser.tab_to("openapi.json");
+        browser.key(Key::Enter);
+        assert_eq!(browser.path(), "/openapi.json", "{look}");
+        browser.back();
+        assert_eq!(browser.path(), "/docs", "{look}");
+    }
+}

@@ -1,0 +1,60 @@
+//! By keyboard alone: what one can do with a mouse, one can do without.
+
+use fantoccini::key::Key;
+
+use crate::browser::Look;
+use crate::site::{PASSWORD, Site, TOKENS};
+
+#[test]
+fn a_token_is_made_and_deleted_by_keyboard_alone() {
+    let site = Site::start();
+    let jane = site.person("jane", "Jane Doe", &[]);
+    for look in [Look::LIGHT, Look::PLAIN] {
+        let browser = site.browser(look);
+        browser.go(TOKENS);
+        browser.tab_to("Name");
+        browser.write(&jane.login);
+        browser.key(Key::Tab);
+        browser.write(PASSWORD);
+        browser.key(Key::Enter);
+        assert_eq!(browser.path(), TOKENS, "{}", browser.text());
+
+        browser.key(Key::Tab);
+        assert_eq!(browser.focused(), "Skip to the content", "the first thing that Tab comes to");
+        browser.key(Key::Enter);
+        browser.tab_to("Create your first token");
+        browser.key(Key::Enter);
+        browser.tab_to("What is this token for?");
+        browser.write("by keyboard");
+        // A group of radio buttons is one stop; arrows move within it.
+        browser.key(Key::Tab);
+        assert!(browser.focused().starts_with("30 days"), "{}", browser.focused());
+        browser.key(Key::Down);
+        assert!(browser.focused().starts_with("60 days"), "{}", browser.focused());
+        browser.tab_to("sp:my-personal-access-tokens:read");
+        browser.key(Key::Space);
+        browser.key(Key::Enter);
+        browser.expect("Token created");
+        let (id, secret) = browser.shown_secret();
+        let listed = site.list_with(&id, &secret).expect(200).json();
+        assert_eq!(listed[0]["scope"][0], "sp:my-personal-access-tokens:read", "{listed}");
+
+        browser.tab_to("Done");
+        browser.key(Key::Enter);
+        browser.expect("59 days left");
+        browser.tab_to("Delete by keyboard");
+        browser.key(Key::Enter);
+        browser.tab_to("To confirm, type the token's name");
+        browser.write("by keyboard");
+        browser.key(Key::Enter);
+        browser.expect("The token was deleted.");
+
+        browser.tab_to("Jane Doe");
+        browser.key(Key::Enter);
+        browser.tab_to("Sign out");
+        browser.key(Key::Enter);
+        browser.go(TOKENS);
+        browser.expect("Sign in");
+        browser.expect_silent_console();
+    }
+}

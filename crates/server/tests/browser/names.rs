@@ -1,0 +1,118 @@
+//! Names that people and attackers choose stand on every page as they are, and break no layout.
+
+use crate::browser::{Browser, Look};
+use crate::site::{Person, Site, TOKENS};
+
+/// As wide as a name can be: no place to break, and no character narrower than another.
+fn wide() -> String {
+    "W".repeat(255)
+}
+
+/// What is tried: a word for the failure, and the name.
+fn names() -> Vec<(&'static str, String)> {
+    vec![
+        ("markup", "<script>alert(1)</script>".to_owned()),
+        ("an attribute", "\" onmouseover=\"alert(1)\" x='".to_owned()),
+        ("an entity", "&lt;b&gt; &amp; &#x202e;".to_owned()),
+        ("a template", "{{ 7 * 7 }} ${7*7} { $count }".to_owned()),
+        ("wide", wide()),
+        ("wide and not Latin", "\u{9f98}".repeat(255)),
+        ("right to left", "\u{05e9}\u{05dc}\u{05d5}\u{05dd} \u{05e2}\u{05d5}\u{05dc}\u{05dd} (1)".to_owned()),
+        ("an override of direction", "user\u{202e}gpj.exe".to_owned()),
+        ("emoji", "\u{1f469}\u{200d}\u{1f4bb} \u{1f3f3}\u{fe0f}\u{200d}\u{1f308} build".to_owned()),
+        ("blanks within", "a  b   c".to_owned()),
+    ]
+}
+
+impl Browser {
+    /// Asserts that each name stands in the page's text as it is, that none became markup, and that the page is no
+    /// wider than the window.
+    #[track_caller]
+    fn expect_names(&self, selector: &str) {
+        let script = "return [...document.querySelectorAll(arguments[0])].map(found => found.textContent)";
+        let shown = self.run(script, vec![selector.into()]);
+        let shown: Vec<&str> = shown.as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect();
+        for (kind, name) in names() {
+            assert!(shown.contains(&name.as_str()), "{kind} on {}: {shown:?}", self.describe());
+        }
+        assert_eq!(self.run("return document.scripts.length", vec![]), 1, "{}", self.describe());
+        let handlers = "return document.querySelectorAll('[onmouseover]').length";
+        assert_eq!(self.run(handlers, vec![]), 0, "{}", self.describe());
+        self.expect_no_sideways_scrolling();
+    }
+}
+
+fn jane_with_names(site: &Site) -> (Person, Vec<String>) {
+    let jane = site.person("jane", "Jane Doe", &[]);
+    let ids = names().into_iter().map(|(_, name)| {
+        let made = site.token(&jane, &name, &["--never-expires", "--scope", &"w".repeat(255)]);
+        made["id"].as_str().unwrap().to_owned()
+    });
+    let ids = ids.collect();
+    (jane, ids)
+}
+
+#[test]
+fn names_of_tokens_stand_as_they_are_wide_and_on_a_phone() {
+    let site = Site::start();
+    let (jane, ids) = jane_with_names(&site);
+    for look in [Look::LIGHT, Look::PHONE] {
+        let browser = site.signed_in(look, &jane);
+        browser.expect_names("tbody .name");
+        browser.check("tokens-names");
+        for (id, (kind, name)) in ids.iter().zip(names()) {
+            browser.go(&format!("{TOKENS}/{id}"));
+            assert_eq!(browser.value("What is this token for?"), name, "{kind} ({look})");
+            browser.expect_no_sideways_scrolling();
+            browser.go(&format!("{TOKENS}/{id}/delete"));
+            browser.expect_no_sideways_scrolling();
+            let shown = browser.run("return document.querySelector('.facts .name').textContent", vec![]);
+            assert_eq!(shown, name.as_str(), "{kind} ({look})");
+        }
+        browser.expect_silent_console();
+    }
+}
+
+#[test]
+fn names_are_typed_and_deleted_as_they_are() {
+    let site = Site::start();
+    let jane = site.person("jane", "Jane Doe", &[]);
+    for look in [Look::LIGHT, Look::PLAIN] {
+        let browser = site.signed_in(look, &jane);
+        // The driver types no character beyond the basic plane.
+        for (kind, name) in names().into_iter().filter(|(_, name)| name.chars().all(|c| c <= '\u{ffff}')) {
+            browser.make_token(&name, &[]);
+            let shown = browser.run("return document.querySelector('.card .name').textContent", vec![]);
+            assert_eq!(shown, name.as_str(), "{kind} ({look})");
+            browser.expect_no_sideways_scrolling();
+            browser.press("Done");
+            browser.press(&format!("Delete {}", words(&name)));
+            browser.fill("To confirm, type the token's name", &name);
+            browser.press("Delete token");
+            browser.expect("The token was deleted.");
+            browser.expect("You have no tokens yet");
+        }
+        browser.expect_silent_console();
+    }
+}
+
+/// A name as a label says it: blanks run together.
+fn words(name: &str) -> String {
+    name.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Somebody's own names stand on each page, in the menu.
+#[test]
+fn names_of_people_stand_as_they_are() {
+    let site = Site::start();
+    for (number, (kind, name)) in names().into_iter().enumerate() {
+        let person = site.person(&format!("person{number}"), &name, &[]);
+        let browser = site.signed_in(Look::PHONE, &person);
+        let shown = browser.run("return document.querySelector('.menu-name').textContent", vec![]);
+        assert_eq!(shown, name.as_str(), "{kind}");
+        browser.expect_no_sideways_scrolling();
+        browser.wait("the menu", browser.find(".menu summary").click());
+        browser.expect_no_sideways_scrolling();
+        browser.expect_silent_console();
+    }
+}

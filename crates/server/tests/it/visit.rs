@@ -1,0 +1,92 @@
+//! A browser without scripts: it keeps cookies, follows nothing by itself, and sends forms with their CSRF token.
+
+use std::collections::BTreeMap;
+
+use patron_core::identity::Identity;
+use patron_core::secret::SessionToken;
+
+use crate::support::{Call, Patron, Reply, form, operator};
+
+/// What [`Patron::visit`] keeps as a password hash: nobody can sign in with it.
+const NO_HASH: &str = "no password has this hash";
+
+/// A visit of the pages.
+pub(crate) struct Visit<'a> {
+    patron: &'a Patron,
+    pub(crate) cookies: BTreeMap<String, String>,
+    csrf: String,
+    host: Option<String>,
+}
+
+impl Patron {
+    /// A visit of somebody who has signed in already.
+    pub(crate) async fn visit(&self, identity: &Identity) -> Visit<'_> {
+        let (store, tenant, id) = (&self.app.store, identity.tenant, identity.id);
+        store.set_password_hash(operator(), tenant, id, NO_HASH.to_owned(), false).await.unwrap();
+        let token = SessionToken::generate(&*self.app.entropy);
+        let session = store.sign_in(operator(), tenant, id, NO_HASH.to_owned(), None, token.hash()).await;
+        session.unwrap().expect("an enabled identity with this password hash");
+        let mut visit = self.stranger();
+        visit.cookies.insert("patron_session".to_owned(), token.expose().to_owned());
+        visit.csrf = token.csrf();
+        visit
+    }
+
+    /// A visit of somebody who has not.
+    pub(crate) fn stranger(&self) -> Visit<'_> {
+        Visit { patron: self, cookies: BTreeMap::new(), csrf: String::new(), host: None }
+    }
+}
+
+impl Visit<'_> {
+    /// The same at another host.
+    pub(crate) fn at(mut self, host: &str) -> Self {
+        self.host = Some(host.to_owned());
+        self
+    }
+
+    pub(crate) async fn get(&mut self, path: &str) -> Reply {
+        self.send(Call::get(path)).await
+    }
+
+    /// Posts a form with the CSRF token of the page that was last seen.
+    pub(crate) async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Reply {
+        let csrf = self.csrf.clone();
+        let fields: Vec<_> = fields.iter().copied().chain([("csrf", csrf.as_str())]).collect();
+        self.send(Call::post(path).body("application/x-www-form-urlencoded", form(&fields))).await
+    }
+
+    /// Sends anything with the cookies, and keeps those that are set.
+    pub(crate) async fn send(&mut self, mut call: Call) -> Reply {
+        if let Some(host) = &self.host {
+            call = call.host(host);
+        }
+        let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        if !cookies.is_empty() {
+            call = call.header("cookie", &cookies.join("; "));
+        }
+        let reply = self.patron.send(call).await;
+        for set in reply.headers.get_all("set-cookie") {
+            let pair = set.to_str().unwrap().split(';').next().unwrap();
+            let (name, value) = pair.split_once('=').unwrap();
+            if value.is_empty() {
+                self.cookies.remove(name);
+            } else {
+                self.cookies.insert(name.to_owned(), value.to_owned());
+            }
+        }
+        if let Some((_, rest)) = reply.text().split_once("name=\"csrf\" value=\"") {
+            rest.split('"').next().unwrap().clone_into(&mut self.csrf);
+        }
+        reply
+    }
+}
+
+impl Reply {
+    /// Where a page sends the browser.
+    #[track_caller]
+    pub(crate) fn leads_to(&self) -> String {
+        assert_eq!(self.status.as_u16(), 303, "{}", self.text());
+        self.header("location").unwrap().to_owned()
+    }
+}
