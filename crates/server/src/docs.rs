@@ -1,4 +1,4 @@
-//! `/openapi.json`, `/docs` and the sign-in and sign-out pages: pages without scripts and without outside requests.
+//! `/openapi.json` and `/docs`: pages without scripts and without outside requests.
 
 use std::fmt::Write as _;
 use std::sync::LazyLock;
@@ -37,23 +37,6 @@ pub async fn style(_request: Request) -> Result<Answer, Failure> {
     let mut answer = respond::with_body(StatusCode::OK, css, Body::from(STYLE));
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600"));
     Ok(answer)
-}
-
-/// `GET /ui/sign-in`, which `/oauth/info` names: how to come by a token on this server.
-pub async fn sign_in(_request: Request) -> Result<Answer, Failure> {
-    let body = "<h1>Sign in</h1><p>This server gives personal access tokens through its API and its command line. \
-                An administrator makes your first one:</p>\
-                <pre>patron admin pat create --owner ID --name NAME --expiration-date DATE</pre>\
-                <p>With it you make, list and delete your own: see the <a href=\"../docs\">API</a>.</p>";
-    Ok(html(&shell("Sign in", "../docs/style.css", body)))
-}
-
-/// `GET /ui/sign-out`, which `/oauth/info` names.
-pub async fn sign_out(_request: Request) -> Result<Answer, Failure> {
-    let body = "<h1>Signed out</h1><p>No browser session is open here. To end an access token before its time, \
-                post it to <code>/oauth/revoke</code>; to end a personal access token, delete it: see the \
-                <a href=\"../docs\">API</a>.</p>";
-    Ok(html(&shell("Signed out", "../docs/style.css", body)))
 }
 
 fn html(page: &str) -> Answer {

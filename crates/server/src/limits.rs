@@ -63,6 +63,8 @@ pub const GUESSES: u32 = 10;
 pub const GUESSES_PER_ADDRESS: u32 = 100;
 /// How long a wrong password counts: a login name is tried less than a thousand times a day.
 pub const GUESS_WINDOW_SECONDS: u32 = 15 * 60;
+/// Bytes of the path that a browser goes on to after signing in.
+pub const NEXT_BYTES: usize = 2_048;
 /// How often it is looked what has expired: that is recorded within a minute (contract section 11).
 pub const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(20);
 /// Expired PATs that one transaction records.

@@ -125,7 +125,8 @@ pub fn failure(failure: &Failure, shape: Shape, tracking: TrackingId, base: &str
     answer
 }
 
-fn challenge(shape: Shape) -> &'static str {
+/// The challenge of a 401.
+pub fn challenge(shape: Shape) -> &'static str {
     match shape {
         // Bearer alone, so that no browser opens a dialog.
         Shape::Api | Shape::Page => r#"Bearer realm="patron""#,

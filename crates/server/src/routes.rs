@@ -10,9 +10,10 @@ use patron_core::rights::Right;
 
 use crate::app::Request;
 use crate::auth::Caller;
+use crate::oauth::metadata::{SIGN_IN, SIGN_OUT};
 use crate::paths::OLDER_PAT_PATHS;
 use crate::respond::{Answer, Failure};
-use crate::web::frame::TOKENS;
+use crate::web::frame::{DISPLAY, PASSWORD, TOKENS};
 use crate::web::{self, Visitor};
 use crate::{api, docs, oauth};
 
@@ -109,9 +110,7 @@ pub fn routes() -> Vec<Route> {
         open!(None, "/forward-auth", "forward-auth", oauth::gateway::forward_auth),
         open!(get.clone(), "/openapi.json", "openapi", docs::openapi_json),
         open!(get.clone(), "/docs", "docs", docs::page),
-        open!(get.clone(), "/docs/style.css", "docs", docs::style),
-        open!(get.clone(), oauth::metadata::SIGN_IN, "sign-in", docs::sign_in),
-        open!(get, oauth::metadata::SIGN_OUT, "sign-out", docs::sign_out),
+        open!(get, "/docs/style.css", "docs", docs::style),
         api!(
             GET,
             "/public-identities/v1",
@@ -155,6 +154,7 @@ pub fn routes() -> Vec<Route> {
 /// The pages. Their paths are the original's where it has such a page.
 fn pages() -> Vec<Route> {
     let get = Some(Method::GET);
+    let post = Some(Method::POST);
     let any = Access::Credential;
     let token = format!("{TOKENS}/{{id}}");
     let deletion = format!("{token}/delete");
@@ -162,6 +162,21 @@ fn pages() -> Vec<Route> {
         open!(get.clone(), "/", "home", web::frame::home),
         open!(get.clone(), "/ui", "home", web::frame::home),
         open!(get.clone(), "/ui/d/user-preferences", "home", web::frame::home),
+        open!(get.clone(), SIGN_IN, "sign-in", web::sign_in::form),
+        open!(post.clone(), SIGN_IN, "sign-in", web::sign_in::sign_in),
+        open!(get.clone(), SIGN_OUT, "sign-out", web::sign_in::sign_out_page),
+        open!(post, SIGN_OUT, "sign-out", web::sign_in::sign_out),
+        page!(GET, PASSWORD, "page-password", any, web::account::password),
+        page!(POST, PASSWORD, "page-password", any, web::account::change_password),
+        page!(GET, DISPLAY, "page-display", any, web::account::display),
+        page!(POST, DISPLAY, "page-display", any, web::account::save_display),
+        page!(
+            POST,
+            format!("{DISPLAY}/sign-out-elsewhere"),
+            "page-sign-out-elsewhere",
+            any,
+            web::account::sign_out_elsewhere
+        ),
         open!(get, web::assets::PATH, "assets", web::assets::get),
         page!(GET, TOKENS, "page-tokens", any, web::tokens::list),
         page!(GET, format!("{TOKENS}/new"), "page-token-new", any, web::tokens::new),

@@ -7,12 +7,17 @@ use cookie::{Cookie, CookieBuilder, SameSite};
 use patron_core::secret::SessionToken;
 
 use crate::app::Request;
+use crate::oauth::metadata::SIGN_IN;
 use crate::respond::Answer;
 
 /// The session. Behind https its name has the prefix that keeps other hosts from setting it (RFC 6265bis section
 /// 4.1.3.2).
 const SESSION: &str = "patron_session";
 const SESSION_HOST: &str = "__Host-patron_session";
+/// The mark of a browser that somebody has signed in with before.
+const DEVICE: &str = "patron_device";
+/// Days that the mark is kept after a sign-in; no browser keeps one for longer than 400.
+const DEVICE_DAYS: i64 = 365;
 /// What the next page tells once.
 const NOTICE: &str = "patron_notice";
 /// The reader's time zone: its name, after `auto:` when the script set it and not the reader.
@@ -61,6 +66,18 @@ pub fn set_session(answer: &mut Answer, request: &Request, token: &SessionToken)
 /// Takes the session from a browser.
 pub fn forget_session(answer: &mut Answer, request: &Request) {
     forget(answer, request, session_name(request));
+}
+
+/// What the browser says to have signed in with before ([`crate::devices`]).
+pub fn device(request: &Request) -> Option<&str> {
+    read(&request.parts.headers, DEVICE)
+}
+
+/// Marks a browser as one that somebody has signed in with. Only the sign-in page is sent the mark.
+pub fn set_device(answer: &mut Answer, request: &Request, value: &str) {
+    let path = format!("{}{SIGN_IN}", request.base);
+    let age = cookie::time::Duration::days(DEVICE_DAYS);
+    set(answer, build(request, DEVICE, value.to_owned()).path(path).max_age(age));
 }
 
 /// Something that the next page tells once: an id of a text, and a number for it.

@@ -34,6 +34,9 @@ pub const TOKENS: &str = "/ui/d/user-preferences/personal-access-tokens";
 /// The path of the page that changes one's password.
 pub const PASSWORD: &str = "/ui/d/user-preferences/password";
 
+/// The path of the page about the time zone and one's sessions.
+pub const DISPLAY: &str = "/ui/d/user-preferences/display";
+
 /// Which part of the pages one is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Section {
@@ -208,6 +211,11 @@ impl Problems {
     /// Adds a problem that the page itself sees, with the id of its text.
     pub fn add(&mut self, field: &'static str, id: &str) {
         self.0.push((field, texts().get(id)));
+    }
+
+    /// Adds a problem in words of its own.
+    pub fn tell(&mut self, field: &'static str, text: String) {
+        self.0.push((field, text));
     }
 
     /// Whether there is none.

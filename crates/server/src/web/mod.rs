@@ -3,11 +3,13 @@
 //! A page's handler gets a [`Visitor`], who has signed in and whose posted form carried the CSRF token; it acts through
 //! [`crate::actor`], as the API does, and answers through [`Frame`].
 
+pub mod account;
 pub mod assets;
 pub mod cookies;
 pub mod form;
 pub mod frame;
 pub mod moment;
+pub mod sign_in;
 pub mod texts;
 pub mod tokens;
 pub mod visitor;
@@ -16,7 +18,7 @@ pub use form::Form;
 pub use frame::{Frame, Section};
 pub use visitor::Visitor;
 
-/// Whether a page opens for somebody who must choose a new password first: that page, and the way out.
+/// Whether a page opens for somebody who must choose a new password first: that page does. Signing out is open anyway.
 pub fn opens_with_temporary_password(route: &str) -> bool {
-    matches!(route, "page-password" | "sign-out")
+    route == "page-password"
 }

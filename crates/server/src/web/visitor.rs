@@ -9,7 +9,7 @@ use patron_core::identity::Identity;
 use patron_core::rights::RightSet;
 use patron_core::secret::SessionToken;
 use patron_core::{Error, Result};
-use patron_store::sessions::{Session, SessionLimits};
+use patron_store::sessions::Session;
 use subtle::ConstantTimeEq as _;
 
 use super::{Form, cookies};
@@ -37,16 +37,7 @@ impl Visitor {
     pub async fn of(request: &Request) -> Result<Option<Self>> {
         let Some(token) = cookies::session(request) else { return Ok(None) };
         let app = &request.app;
-        let settings = &app.settings.sessions;
-        let limits = SessionLimits {
-            idle_seconds: settings.idle_minutes * 60,
-            absolute_seconds: settings.absolute_hours * 3_600,
-        };
-        let found = app.store.session(request.site.key, token.hash(), limits).await?;
-        let Some(session) = found else { return Ok(None) };
-        if session.is_due(limits, app.clock.now()) {
-            app.store.touch_session(request.site.key, session.hash).await?;
-        }
+        let Some(session) = app.session(request.site.key, &token).await? else { return Ok(None) };
         let identity = Arc::new(session.identity.clone());
         let rights = app.catalogue.rights_of_levels(&identity.levels);
         Ok(Some(Self { identity, rights, session, form: Form::default(), token }))
