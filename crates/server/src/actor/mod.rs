@@ -3,7 +3,9 @@
 //! A method checks what its request says, and hands the store a decision that asks [`patron_core::access`] inside the
 //! transaction, on the row as it is then.
 
+mod bulk;
 mod identities;
+mod overview;
 mod pats;
 
 use std::sync::Arc;
@@ -16,7 +18,9 @@ use patron_core::rights::RightSet;
 use patron_core::scope::ScopeList;
 
 use crate::app::App;
+pub use bulk::{Outcome, Stopped};
 pub use identities::LevelsChange;
+pub use overview::Numbers;
 pub use pats::PatReader;
 
 /// An identity acting with a credential that was good when its request came.

@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod assets;
+pub mod charts;
 pub mod cookies;
 pub mod form;
 pub mod frame;

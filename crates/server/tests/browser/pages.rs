@@ -9,8 +9,10 @@ fn one_s_own_pages_stand_all_checks() {
     let site = Site::start();
     let newcomer = site.person("newcomer", "Nell Newcomer", &[]);
     let jane = site.person("jane", "Jane Doe", &[]);
-    let many = ["--scope", "sp:my-personal-access-tokens:read", "--scope", "sp:my-personal-access-tokens:manage"];
-    let many = [&many[..], &["--scope", "sp:scopes:default", "--scope", "demo:orders:read", "--never-expires"]];
+    let many =
+        ["--scope", "sp:my-personal-access-tokens:read", "--scope", "sp:my-personal-access-tokens:manage"];
+    let many =
+        [&many[..], &["--scope", "sp:scopes:default", "--scope", "demo:orders:read", "--never-expires"]];
     let nightly = site.token(&jane, "nightly report", &many.concat());
     site.token(&jane, "build server", &["--expiration-date", "2099-01-31T00:00:00Z"]);
     let old = site.token(&jane, "last year's", &["--expiration-date", "2099-01-31T00:00:00Z"]);

@@ -11,7 +11,8 @@ impl Browser {
     fn clipboard(&self) -> String {
         let permissions = ["clipboardReadWrite", "clipboardSanitizedWrite"];
         self.devtools("Browser.grantPermissions", json!({ "permissions": permissions, "origin": self.base }));
-        let script = "navigator.clipboard.readText().then(arguments[0], error => arguments[0](String(error)))";
+        let script =
+            "navigator.clipboard.readText().then(arguments[0], error => arguments[0](String(error)))";
         self.run_async(script, vec![]).as_str().unwrap_or_default().to_owned()
     }
 }
@@ -45,7 +46,8 @@ fn without_javascript_there_is_no_button_that_does_nothing() {
     let jane = site.person("jane", "Jane Doe", &[]);
     let browser = site.signed_in(Look::PLAIN, &jane);
     browser.make_token("by hand", &[]);
-    let shown = "return [...document.querySelectorAll('.copy')].filter(button => button.checkVisibility()).length";
+    let shown =
+        "return [...document.querySelectorAll('.copy')].filter(button => button.checkVisibility()).length";
     assert_eq!(browser.run(shown, vec![]), 0);
     browser.check("token-made");
 }
