@@ -1,6 +1,6 @@
 """Runs the README's first session as a newcomer would, and compares what it prints with what the README says.
 
-Every block of shell between "## A first session" and "## Settings" runs in one bash, in an empty folder, against a
+Every block of shell between "## A first session" and "## The pages" runs in one bash, in an empty folder, against a
 Patron that was just started; the block behind it holds the output. Ids, secrets, times and tracking ids differ each
 time, so they are compared by their form. `--update` writes the output into the README instead.
 """
@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 README = Path(__file__).resolve().parent.parent / "README.md"
-BEGIN, END = "## A first session", "## Settings"
+BEGIN, END = "## A first session", "## The pages"
 BLOCK = re.compile(r"```sh\n(.*?)```\n(?:```\n(.*?)```\n)?", re.DOTALL)
 MARK = "== end of block =="
 FORMS = [

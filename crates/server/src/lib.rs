@@ -13,6 +13,7 @@ pub mod cli;
 pub mod config;
 pub mod devices;
 pub mod docs;
+pub mod export;
 pub mod forwarded;
 pub mod front;
 pub mod guesses;

@@ -186,6 +186,35 @@ fn pages() -> Vec<Route> {
         page!(GET, deletion.clone(), "page-token-delete", any, web::tokens::delete),
         page!(POST, deletion, "page-token-delete", any, web::tokens::remove),
     ]
+    .into_iter()
+    .chain(administration())
+    .collect()
+}
+
+/// The pages of those with rights on others.
+fn administration() -> Vec<Route> {
+    use web::identities::PATH as IDENTITIES;
+    let read = Access::Right(Right::AUTH_USER_READ);
+    let manage = Access::Right(Right::AUTH_USER_MANAGE);
+    let audit = Access::Right(Right::AUDIT_READ);
+    let (new, one) = (format!("{IDENTITIES}/new"), format!("{IDENTITIES}/{{id}}"));
+    let (enable, disable) = (format!("{one}/enable"), format!("{one}/disable"));
+    let reset = format!("{one}/reset-password");
+    vec![
+        page!(GET, IDENTITIES, "page-identities", read, web::identities::list),
+        page!(GET, new.clone(), "page-identity-new", manage, web::identities::new),
+        page!(POST, new, "page-identity-new", manage, web::identities::create),
+        page!(GET, one.clone(), "page-identity", read, web::identities::one),
+        page!(POST, one, "page-identity", manage, web::identities::set_levels),
+        page!(GET, enable.clone(), "page-identity-enable", manage, web::identities::confirm),
+        page!(POST, enable, "page-identity-enable", manage, web::identities::set_enabled),
+        page!(GET, disable.clone(), "page-identity-disable", manage, web::identities::confirm),
+        page!(POST, disable, "page-identity-disable", manage, web::identities::set_enabled),
+        page!(GET, reset.clone(), "page-identity-reset-password", manage, web::identities::confirm),
+        page!(POST, reset, "page-identity-reset-password", manage, web::identities::reset_password),
+        page!(GET, web::audit::PATH, "page-audit", audit, web::audit::list),
+        page!(GET, web::audit::EXPORT, "page-audit-export", audit, web::audit::export),
+    ]
 }
 
 fn pat_routes(base: &str, with_bulk: bool) -> Vec<Route> {

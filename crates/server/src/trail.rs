@@ -24,6 +24,11 @@ impl TrailReader {
         Self { store, criteria, selection, after }
     }
 
+    /// Whether every event that is read is let through.
+    pub fn lets_all_through(&self) -> bool {
+        self.criteria.is_empty()
+    }
+
     /// Whether nothing is left to be read.
     pub fn is_done(&self) -> bool {
         self.selection.is_none()

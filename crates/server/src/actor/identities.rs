@@ -7,7 +7,7 @@ use patron_core::id::IdentityId;
 use patron_core::identity::{self, Draft, Identity};
 use patron_core::rights::Right;
 use patron_core::secret::Password;
-use patron_store::identities::no_such_identity;
+use patron_store::identities::{Found, Search, no_such_identity};
 
 use super::Actor;
 
@@ -22,6 +22,21 @@ impl Actor {
     pub async fn identity(&self, id: IdentityId) -> Result<Identity> {
         self.holder().require(&self.app.catalogue, Right::AUTH_USER_READ)?;
         self.app.store.identity(self.tenant, id).await?.ok_or_else(no_such_identity)
+    }
+
+    /// What a search finds without its first `offset`, at most `limit`, and how many it finds in all. Numbers of PATs
+    /// are for those who may list them.
+    ///
+    /// # Errors
+    /// Forbidden without the right to read identities.
+    pub async fn identities_found(
+        &self,
+        search: Search,
+        offset: u32,
+        limit: u32,
+    ) -> Result<(Vec<Found>, u64)> {
+        self.holder().require(&self.app.catalogue, Right::AUTH_USER_READ)?;
+        self.app.store.identities_found(self.tenant, search, offset, limit).await
     }
 
     /// Makes an identity with a first password, and answers both. Nothing else ever tells the password, and whoever

@@ -4,6 +4,7 @@
 //! transaction, on the row as it is then.
 
 mod bulk;
+mod audit;
 mod identities;
 mod overview;
 mod pats;

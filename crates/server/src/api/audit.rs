@@ -4,9 +4,7 @@ use axum::http::{HeaderValue, StatusCode};
 use patron_api::{AuditEvent, AuditParty};
 use patron_core::Result;
 use patron_core::criteria::{AUDIT_EVENTS, Criteria};
-use patron_core::id::TenantKey;
 use patron_core::limits::PAGE_MAX;
-use patron_store::Store;
 use patron_store::audit::Recorded;
 
 use crate::api::window::Window;
@@ -43,13 +41,11 @@ pub async fn list(request: Request, caller: Caller) -> Result<Answer, Failure> {
     let query = Query::parse(request.parts.uri.query())?;
     let page = query.page()?;
     let page = Page { limit: Some(page.limit.unwrap_or(PAGE_MAX)), ..page };
-    let app = &request.app;
-    // What happened a moment ago is in the trail.
-    app.recorder.settle().await;
-    let filters = query.one("filters")?.unwrap_or_default();
-    let (events, total) = select(&app.store, caller.tenant, filters, page).await?;
-    let name = request.site.name.as_str();
-    let shown: Vec<AuditEvent> = events.iter().map(|event| written(event, name)).collect();
+    let criteria = Criteria::parse(query.one("filters")?.unwrap_or_default(), AUDIT_EVENTS)?;
+    let name = request.site.name.clone();
+    let trail = request.actor(caller).trail(criteria, None).await?;
+    let (events, total) = select(trail, page).await?;
+    let shown: Vec<AuditEvent> = events.iter().map(|event| written(event, name.as_str())).collect();
     let mut answer = respond::json(StatusCode::OK, &shown);
     if page.count {
         answer.headers_mut().insert("x-total-count", HeaderValue::from(total));
@@ -58,16 +54,9 @@ pub async fn list(request: Request, caller: Caller) -> Result<Answer, Failure> {
 }
 
 /// The events of one page, newest first, and how many there are in all when the page asks for it.
-pub async fn select(
-    store: &Store,
-    tenant: TenantKey,
-    filters: &str,
-    page: Page,
-) -> Result<(Vec<Recorded>, u64)> {
-    let criteria = Criteria::parse(filters, AUDIT_EVENTS)?;
-    let all_match = criteria.is_empty();
+pub async fn select(mut trail: TrailReader, page: Page) -> Result<(Vec<Recorded>, u64)> {
+    let all_match = trail.lets_all_through();
     let mut window = Window::new(page);
-    let mut trail = TrailReader::new(store.clone(), tenant, criteria, None);
     while !trail.is_done() && !window.is_complete() {
         let events = trail.next(window.rows_to_read(all_match)).await?;
         for event in events {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use clap::{Args, Subcommand};
 use patron_core::access;
 use patron_core::clock::Clock as _;
+use patron_core::criteria::{AUDIT_EVENTS, Criteria};
 use patron_core::id::{IdentityId, PatId};
 use patron_core::identity::{self, Draft as IdentityDraft, Identity};
 use patron_core::name::TenantName;
@@ -25,6 +26,7 @@ use crate::keys;
 use crate::limits::ROWS;
 use crate::passwords::Passwords;
 use crate::system::{SystemClock, SystemEntropy};
+use crate::trail::TrailReader;
 
 #[derive(Args)]
 pub(super) struct Admin {
@@ -419,7 +421,9 @@ impl Operator<'_> {
     async fn audit(&self, limit: u32, filters: &str) -> Result<(), Failed> {
         let tenant = self.the_tenant().await?;
         let page = crate::body::Page { limit: Some(limit), offset: 0, count: false };
-        let (events, _) = api::audit::select(self.store, tenant.key, filters, page).await.map_err(explain)?;
+        let criteria = Criteria::parse(filters, AUDIT_EVENTS).map_err(explain)?;
+        let trail = TrailReader::new(self.store.clone(), tenant.key, criteria, None);
+        let (events, _) = api::audit::select(trail, page).await.map_err(explain)?;
         let events = events.iter().map(|event| api::audit::written(event, tenant.name.as_str()));
         let events = events.map(serde_json::to_value).collect::<Result<Vec<_>, _>>()?;
         let columns =

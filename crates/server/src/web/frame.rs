@@ -153,6 +153,16 @@ impl Frame {
         self.me.as_ref().map_or("", |me| &me.csrf)
     }
 
+    /// Whether the pages about everyone's tokens are offered.
+    pub fn sees_tokens(&self) -> bool {
+        self.me.as_ref().is_some_and(|me| me.sees_tokens)
+    }
+
+    /// Whether the audit trail is.
+    pub fn sees_audit(&self) -> bool {
+        self.me.as_ref().is_some_and(|me| me.sees_audit)
+    }
+
     /// Whether one is among one's preferences.
     pub fn is_preferences(&self) -> bool {
         matches!(self.section, Section::Tokens | Section::Password | Section::Display)
@@ -226,6 +236,11 @@ impl Problems {
     /// What is wrong with a field; with the form as a whole for the empty name.
     pub fn at(&self, field: &str) -> Option<&str> {
         self.0.iter().find(|(at, _)| *at == field).map(|(_, text)| text.as_str())
+    }
+
+    /// The first of them.
+    pub fn first(&self) -> Option<&str> {
+        self.0.first().map(|(_, text)| text.as_str())
     }
 
     /// The status of a page with a form: 400 when it is shown again for its problems.

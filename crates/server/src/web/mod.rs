@@ -6,10 +6,13 @@
 pub mod account;
 pub mod assets;
 pub mod charts;
+pub mod audit;
 pub mod cookies;
 pub mod form;
 pub mod frame;
+pub mod identities;
 pub mod moment;
+pub mod pager;
 pub mod sign_in;
 pub mod texts;
 pub mod tokens;

@@ -13,8 +13,10 @@ use unic_langid::LanguageIdentifier;
 /// The files of the one language that there is, in no particular order.
 const ENGLISH: &[&str] = &[
     include_str!("../../../../assets/texts/en/account.ftl"),
+    include_str!("../../../../assets/texts/en/audit.ftl"),
     include_str!("../../../../assets/texts/en/errors.ftl"),
     include_str!("../../../../assets/texts/en/frame.ftl"),
+    include_str!("../../../../assets/texts/en/identities.ftl"),
     include_str!("../../../../assets/texts/en/tokens.ftl"),
 ];
 

@@ -1,0 +1,104 @@
+//! Administration → Identities.
+
+mod change;
+mod list;
+mod new;
+mod one;
+
+pub use change::{confirm, reset_password, set_enabled};
+pub use list::list;
+pub use new::{create, new};
+pub use one::{one, set_levels};
+
+use askama::Template;
+use axum::http::StatusCode;
+use patron_core::Result;
+use patron_core::access::Holder;
+use patron_core::id::IdentityId;
+use patron_core::identity::Identity;
+use patron_core::rights::{Catalogue, PLATFORM, RightSet};
+use patron_core::secret::Password;
+use patron_store::identities::no_such_identity;
+
+use super::cookies::Notice;
+use super::frame::{self, Frame};
+use super::{Section, Visitor};
+use crate::app::Request;
+use crate::oauth::metadata::SIGN_IN;
+use crate::respond::{Answer, Failure};
+
+/// The path of the list, and what the others begin with.
+pub const PATH: &str = "/ui/a/identities";
+
+/// The id of an identity in the path, `/ui/a/identities/{id}` with whatever behind it.
+fn id_of(request: &Request) -> Result<IdentityId> {
+    let rest = request.parts.uri.path().strip_prefix(PATH).unwrap_or_default();
+    let id = rest.trim_start_matches('/').split('/').next().unwrap_or_default();
+    IdentityId::parse(id).ok_or_else(no_such_identity)
+}
+
+fn path_of(id: IdentityId) -> String {
+    format!("{PATH}/{id}")
+}
+
+/// A level that can be ticked.
+struct LevelChoice {
+    name: String,
+    /// The rights that it has beyond everyone's, with commas between; empty when it has none.
+    rights: String,
+    chosen: bool,
+    /// Whether it could not be given back here once it is taken.
+    is_platforms: bool,
+}
+
+/// The levels that a form offers: those that the identity has (`held`), for they may be taken, and those that the
+/// visitor may give.
+fn level_choices(
+    catalogue: &Catalogue,
+    holder: &Holder<'_>,
+    held: &[String],
+    chosen: &[String],
+) -> Vec<LevelChoice> {
+    let everyone = catalogue.rights_of_levels(&[]);
+    let offered = catalogue.levels().filter(|level| {
+        let level = (*level).to_owned();
+        held.contains(&level) || holder.grant_levels(catalogue, &[level]).is_ok()
+    });
+    let choice = |level: &str| {
+        let rights: RightSet = catalogue.rights_of_levels(&[level.to_owned()]).without(everyone);
+        LevelChoice {
+            rights: catalogue.names_of(rights),
+            chosen: chosen.iter().any(|chosen| chosen == level),
+            is_platforms: level == PLATFORM,
+            name: level.to_owned(),
+        }
+    };
+    offered.map(choice).collect()
+}
+
+/// The answer page with a password that is told this once.
+#[derive(Template)]
+#[template(path = "identity_password.html")]
+struct PasswordPage {
+    frame: Frame,
+    identity: Identity,
+    id: String,
+    password: Password,
+    sign_in: String,
+    /// Whether the identity was just made; else its password was reset.
+    made: bool,
+}
+
+fn password_page(
+    request: &Request,
+    visitor: &Visitor,
+    (identity, password): (Identity, Password),
+    made: bool,
+) -> Result<Answer, Failure> {
+    let frame = Frame::new(request, Some(visitor), Section::Identities);
+    let (id, sign_in) = (identity.id.to_string(), format!("{}{SIGN_IN}", request.site.url));
+    let page = PasswordPage { frame, identity, id, password, sign_in, made };
+    let mut answer = frame::page(request, StatusCode::OK, &page)?;
+    Notice::secret_shown().leave(&mut answer, request);
+    Ok(answer)
+}

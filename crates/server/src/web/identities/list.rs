@@ -1,0 +1,105 @@
+//! The table of identities.
+
+use askama::Template;
+use axum::http::StatusCode;
+use patron_core::Result;
+use patron_core::identity::Identity;
+use patron_core::rights::Right;
+use patron_store::identities::{Found, Order, Search};
+
+use crate::app::Request;
+use crate::respond::{Answer, Failure};
+use crate::web::frame::{self, Frame};
+use crate::web::pager::{self, Pager};
+use crate::web::{Form, Section, Visitor};
+
+/// Identities on one page.
+const SIZE: u32 = 50;
+
+#[derive(Template)]
+#[template(path = "identities.html")]
+struct ListPage {
+    frame: Frame,
+    rows: Vec<Row>,
+    columns: [Column; 2],
+    search: String,
+    pager: Pager,
+    may_manage: bool,
+}
+
+struct Row {
+    identity: Identity,
+    id: String,
+    /// How many tokens it owns, for those who may see them.
+    tokens: Option<u64>,
+}
+
+/// The head of a column that the table can be sorted by.
+struct Column {
+    /// The id of its text.
+    text: &'static str,
+    href: String,
+    /// The value of `aria-sort` where the table is sorted by it.
+    sorted: Option<&'static str>,
+}
+
+/// How an order is asked for: `sort` and `dir`.
+fn named(order: Order) -> (&'static str, &'static str) {
+    match order {
+        Order::DisplayName => ("name", ""),
+        Order::DisplayNameDescending => ("name", "desc"),
+        Order::LoginName => ("login", ""),
+    }
+}
+
+fn columns(order: Order, search: &str) -> [Column; 2] {
+    let column = |text, sorted, turns_to: Order| {
+        let (sort, dir) = named(turns_to);
+        Column { text, sorted, href: pager::query(&[("sort", sort), ("dir", dir), ("q", search)]) }
+    };
+    let name = match order {
+        Order::DisplayName => column("column-name", Some("ascending"), Order::DisplayNameDescending),
+        Order::DisplayNameDescending => column("column-name", Some("descending"), Order::DisplayName),
+        Order::LoginName => column("column-name", None, Order::DisplayName),
+    };
+    let login = (order == Order::LoginName).then_some("ascending");
+    [name, column("column-login", login, Order::LoginName)]
+}
+
+/// `GET /ui/a/identities`: a page of the identities that are searched for.
+pub async fn list(request: Request, visitor: Visitor) -> Result<Answer, Failure> {
+    let query = Form::query(&request)?;
+    let text = query.text("q").trim().to_owned();
+    let order = match (query.text("sort"), query.text("dir")) {
+        ("login", _) => Order::LoginName,
+        ("name", "desc") => Order::DisplayNameDescending,
+        _ => Order::DisplayName,
+    };
+    let sees_tokens = visitor.rights.has(Right::ALL_READ);
+    let search = Search { text: text.clone(), order, managed: visitor.rights.has(Right::MANAGED_READ) };
+    let page = Pager::asked(&query);
+    let (mut found, total) = find(&request, &visitor, &search, page).await?;
+    let (sort, dir) = named(order);
+    let pager = Pager::new(page, SIZE, total, &[("sort", sort), ("dir", dir), ("q", &text)]);
+    if pager.page != page {
+        (found, _) = find(&request, &visitor, &search, pager.page).await?;
+    }
+    let row = |Found { identity, pats }: Found| Row {
+        id: identity.id.to_string(),
+        identity,
+        tokens: sees_tokens.then_some(pats),
+    };
+    let page = ListPage {
+        frame: Frame::new(&request, Some(&visitor), Section::Identities),
+        rows: found.into_iter().map(row).collect(),
+        columns: columns(order, &text),
+        search: text,
+        pager,
+        may_manage: visitor.rights.has(Right::AUTH_USER_MANAGE),
+    };
+    frame::page(&request, StatusCode::OK, &page)
+}
+
+async fn find(request: &Request, visitor: &Visitor, search: &Search, page: u32) -> Result<(Vec<Found>, u64)> {
+    visitor.actor(request).identities_found(search.clone(), Pager::offset(page, SIZE), SIZE).await
+}
