@@ -35,9 +35,12 @@ pub struct Stopped {
 }
 
 impl Actor {
-    /// Whether one of everyone's PATs can be deleted with the credential in use.
-    pub fn may_delete(&self, pat: &Pat) -> bool {
-        self.holder().delete(&self.app.catalogue, target(pat)).is_ok()
+    /// Refuses to delete a PAT that the credential in use cannot delete.
+    ///
+    /// # Errors
+    /// As [`patron_core::access::Holder::delete`].
+    pub fn require_deletable(&self, pat: &Pat) -> Result<()> {
+        self.holder().delete(&self.app.catalogue, target(pat))
     }
 
     /// Whether a bulk update can change the expiry of a PAT with the credential in use.
@@ -51,7 +54,7 @@ impl Actor {
         let mut done = 0;
         for (at, part) in ids.chunks(DELETED_AT_ONCE).enumerate() {
             let actor = self.clone();
-            let decide = move |pat: &Pat| actor.holder().delete(&actor.app.catalogue, target(pat));
+            let decide = move |pat: &Pat| actor.require_deletable(pat);
             let store = &self.app.store;
             let deleted =
                 store.delete_pats(self.context.clone(), self.tenant, part.to_vec(), Arc::new(decide)).await;

@@ -3,8 +3,8 @@
 //! A method checks what its request says, and hands the store a decision that asks [`patron_core::access`] inside the
 //! transaction, on the row as it is then.
 
-mod bulk;
 mod audit;
+mod bulk;
 mod identities;
 mod overview;
 mod pats;
