@@ -16,16 +16,17 @@ document.body.append(announcer);
 
 for (const button of document.querySelectorAll("[data-copy], [data-copy-of]")) {
   button.hidden = false;
-  const label = button.textContent;
+  const text = button.textContent;
+  const name = button.getAttribute("aria-label");
   button.addEventListener("click", async () => {
     const source = button.dataset.copyOf && document.getElementById(button.dataset.copyOf);
-    const text = source ? source.textContent : button.dataset.copy;
+    const copied = source ? source.textContent : button.dataset.copy;
     try {
-      await navigator.clipboard.writeText(text);
+      await navigator.clipboard.writeText(copied);
     } catch {
       // Without https there is no clipboard for pages; the old way still works.
       const area = document.createElement("textarea");
-      area.value = text;
+      area.value = copied;
       area.className = "announcer";
       document.body.append(area);
       area.select();
@@ -33,10 +34,13 @@ for (const button of document.querySelectorAll("[data-copy], [data-copy-of]")) {
       area.remove();
       button.focus();
     }
-    button.textContent = document.documentElement.dataset.copied || button.dataset.done || "✓";
+    button.textContent = document.documentElement.dataset.copied;
+    // Its name must say what stands on it (WCAG 2.5.3).
+    button.setAttribute("aria-label", button.textContent);
     announcer.textContent = button.textContent;
     setTimeout(() => {
-      button.textContent = label;
+      button.textContent = text;
+      button.setAttribute("aria-label", name);
       announcer.textContent = "";
     }, 1500);
   });

@@ -63,9 +63,10 @@ pub fn set_session(answer: &mut Answer, request: &Request, token: &SessionToken)
     set(answer, build(request, session_name(request), token.expose().to_owned()));
 }
 
-/// Takes the session from a browser.
+/// Takes the session from a browser, and leaves it one that is nobody's, as the sign-in page does. A cookie that
+/// changes makes Chromium drop the pages of the session from what its back button shows; one that goes away does not.
 pub fn forget_session(answer: &mut Answer, request: &Request) {
-    forget(answer, request, session_name(request));
+    set_session(answer, request, &SessionToken::generate(&request.app.entropy));
 }
 
 /// What the browser says to have signed in with before ([`crate::devices`]).

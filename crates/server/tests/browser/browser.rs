@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::time::Duration;
 
 use fantoccini::actions::{InputSource as _, KeyAction, KeyActions};
 use fantoccini::elements::Element;
@@ -74,6 +75,10 @@ pub(crate) struct Browser {
     runtime: Runtime,
     _home: TempDir,
 }
+
+/// How long a test waits for something that must happen, and how often it looks.
+const PATIENCE: Duration = Duration::from_mins(1);
+const PAUSE: Duration = Duration::from_millis(5);
 
 const FLAGS: &[&str] = &[
     "--headless=new",
@@ -174,17 +179,40 @@ impl Browser {
 
     #[track_caller]
     pub(crate) fn back(&self) {
-        self.wait("back", self.client.back());
+        self.leaving(|| self.wait("back", self.client.back()));
     }
 
     #[track_caller]
     pub(crate) fn forward(&self) {
-        self.wait("forward", self.client.forward());
+        self.leaving(|| self.wait("forward", self.client.forward()));
     }
 
     #[track_caller]
     pub(crate) fn reload(&self) {
-        self.wait("reload", self.client.refresh());
+        self.leaving(|| self.wait("reload", self.client.refresh()));
+    }
+
+    /// Does what leads to another page, and waits until that one is loaded. The driver waits by itself only when the
+    /// browser has begun to go there by the time the click is done.
+    #[track_caller]
+    pub(crate) fn leaving(&self, act: impl FnOnce()) {
+        let page = self.find("html");
+        act();
+        let gone = async || page.tag_name().await.is_err();
+        self.until("another page comes", gone);
+        let state = async || self.client.execute("return document.readyState", vec![]).await;
+        self.until("the page is loaded", async || state().await.is_ok_and(|state| state == "complete"));
+    }
+
+    /// Waits until something is so that no event tells of.
+    #[track_caller]
+    pub(crate) fn until(&self, what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+        let mut waited = Duration::ZERO;
+        while !self.runtime.block_on(is_so()) {
+            assert!(waited < PATIENCE, "in vain until {what}: {}\n{}", self.describe(), self.text());
+            self.runtime.block_on(async { tokio::time::sleep(PAUSE).await });
+            waited += PAUSE;
+        }
     }
 
     /// Where the browser is, without the server's address.
@@ -307,9 +335,16 @@ impl Browser {
         found.remove(0)
     }
 
-    /// Clicks the button or link with this name, and waits for the page that it leads to, if any.
+    /// Clicks the button or link with this name, which leads to another page.
     #[track_caller]
     pub(crate) fn press(&self, name: &str) {
+        let button = self.button(name);
+        self.leaving(|| self.wait(name, button.click()));
+    }
+
+    /// Clicks the button with this name, which does something on this page.
+    #[track_caller]
+    pub(crate) fn press_here(&self, name: &str) {
         let button = self.button(name);
         self.wait(name, button.click());
     }
@@ -346,6 +381,12 @@ impl Browser {
 
 /// The keyboard alone.
 impl Browser {
+    /// Presses Enter where it leads to another page.
+    #[track_caller]
+    pub(crate) fn enter(&self) {
+        self.leaving(|| self.key(Key::Enter));
+    }
+
     /// Presses and releases one key.
     #[track_caller]
     pub(crate) fn key(&self, key: Key) {

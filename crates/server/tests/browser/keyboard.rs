@@ -12,18 +12,18 @@ fn a_token_is_made_and_deleted_by_keyboard_alone() {
     for look in [Look::LIGHT, Look::PLAIN] {
         let browser = site.browser(look);
         browser.go(TOKENS);
-        browser.tab_to("Name");
+        assert_eq!(browser.focused(), "Login name", "where one begins to type");
         browser.write(&jane.login);
         browser.key(Key::Tab);
         browser.write(PASSWORD);
-        browser.key(Key::Enter);
+        browser.enter();
         assert_eq!(browser.path(), TOKENS, "{}", browser.text());
 
         browser.key(Key::Tab);
         assert_eq!(browser.focused(), "Skip to the content", "the first thing that Tab comes to");
         browser.key(Key::Enter);
         browser.tab_to("Create your first token");
-        browser.key(Key::Enter);
+        browser.enter();
         browser.tab_to("What is this token for?");
         browser.write("by keyboard");
         // A group of radio buttons is one stop; arrows move within it.
@@ -32,27 +32,27 @@ fn a_token_is_made_and_deleted_by_keyboard_alone() {
         browser.key(Key::Down);
         assert!(browser.focused().starts_with("60 days"), "{}", browser.focused());
         browser.tab_to("sp:my-personal-access-tokens:read");
-        browser.key(Key::Space);
-        browser.key(Key::Enter);
+        browser.write(" ");
+        browser.enter();
         browser.expect("Token created");
         let (id, secret) = browser.shown_secret();
         let listed = site.list_with(&id, &secret).expect(200).json();
         assert_eq!(listed[0]["scope"][0], "sp:my-personal-access-tokens:read", "{listed}");
 
         browser.tab_to("Done");
-        browser.key(Key::Enter);
-        browser.expect("59 days left");
+        browser.enter();
+        browser.expect("60 days left");
         browser.tab_to("Delete by keyboard");
-        browser.key(Key::Enter);
+        browser.enter();
         browser.tab_to("To confirm, type the token's name");
         browser.write("by keyboard");
-        browser.key(Key::Enter);
+        browser.enter();
         browser.expect("The token was deleted.");
 
         browser.tab_to("Jane Doe");
         browser.key(Key::Enter);
         browser.tab_to("Sign out");
-        browser.key(Key::Enter);
+        browser.enter();
         browser.go(TOKENS);
         browser.expect("Sign in");
         browser.expect_silent_console();

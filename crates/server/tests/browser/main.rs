@@ -19,5 +19,6 @@ mod pages;
 #[allow(dead_code, reason = "the other test binary needs more of it")]
 mod process;
 mod secrets;
+mod sign_in;
 mod site;
 mod tokens;

@@ -1,6 +1,6 @@
 //! Every page stands all checks in every look, and leaves its picture.
 
-use crate::browser::{Browser, Look};
+use crate::browser::Look;
 use crate::site::{Site, TOKENS};
 
 /// A person's own pages, with tokens in every state.
@@ -39,7 +39,8 @@ fn one_s_own_pages_stand_all_checks() {
         };
         see(TOKENS, "tokens");
         browser.wait("the menu", browser.find(".menu summary").click());
-        browser.check("menu");
+        browser.screenshot("menu");
+        browser.expect_no_sideways_scrolling();
         see(&format!("{TOKENS}?q=nightly&sort=name&dir=desc"), "tokens-found");
         see(&format!("{TOKENS}?q=nothing"), "tokens-no-match");
         see(&format!("{TOKENS}/new"), "token-new");

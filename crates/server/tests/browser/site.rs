@@ -120,7 +120,7 @@ impl Browser {
     /// Fills in and sends the sign-in page, which must be open.
     #[track_caller]
     pub(crate) fn sign_in(&self, login: &str, password: &str) {
-        self.fill("Name", login);
+        self.fill("Login name", login);
         self.fill("Password", password);
         self.press("Sign in");
     }
