@@ -121,6 +121,7 @@ pub(super) fn tell(session: &Session, answer: &Answer) -> Result<(), Failed> {
         return show::out(&show::pretty(&answer.json));
     }
     eprintln!("The first tenant, administrator and token are in {}.", answer.path.display());
+    eprintln!("Sign in at {}/ui with userName and password.", session.settings.base_url());
     if std::io::stdout().is_terminal() {
         let fields = ["tenant", "baseUrl", "identityId", "userName", "password", "clientId", "clientSecret"];
         return show::out(&show::table(&answer.json, &fields));
