@@ -48,5 +48,7 @@ mod unauthorized;
 mod usage;
 mod uses;
 mod visit;
+mod web_audit;
+mod web_identities;
 mod web_tokens;
 mod wire;
