@@ -13,6 +13,7 @@ use unic_langid::LanguageIdentifier;
 /// The files of the one language that there is, in no particular order.
 const ENGLISH: &[&str] = &[
     include_str!("../../../../assets/texts/en/account.ftl"),
+    include_str!("../../../../assets/texts/en/admin_tokens.ftl"),
     include_str!("../../../../assets/texts/en/audit.ftl"),
     include_str!("../../../../assets/texts/en/errors.ftl"),
     include_str!("../../../../assets/texts/en/frame.ftl"),

@@ -38,6 +38,8 @@ mod pats;
 mod process;
 mod secrets;
 mod serving;
+mod sessions;
+mod sign_in;
 mod support;
 mod tenants;
 mod token;
