@@ -46,5 +46,6 @@ mod unauthorized;
 mod usage;
 mod uses;
 mod visit;
+mod web_admin_tokens;
 mod web_tokens;
 mod wire;
