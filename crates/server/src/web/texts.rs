@@ -171,9 +171,11 @@ mod tests {
             sources.push_str(text);
         }
         for id in defined {
-            // A family of texts is asked for by what its ids begin with: `error-`, `state-`.
-            let family =
-                id.match_indices('-').any(|(at, _)| sources.contains(&format!("\"{}\"", &id[..=at])));
+            // A family of texts is asked for by what its ids begin with: `"state-"`, `"error-{field}"`.
+            let family = id.match_indices('-').any(|(at, _)| {
+                let begins = format!("\"{}", &id[..=at]);
+                sources.contains(&format!("{begins}\"")) || sources.contains(&format!("{begins}{{"))
+            });
             assert!(family || sources.contains(&format!("\"{id}\"")), "nothing asks for {id}");
         }
     }

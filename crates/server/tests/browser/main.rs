@@ -8,10 +8,12 @@
     reason = "a test fails by panicking, in what its functions share too"
 )]
 
+mod audit;
 mod browser;
 mod checks;
 mod docs;
 mod driver;
+mod identities;
 mod keyboard;
 mod names;
 mod pages;

@@ -15,7 +15,7 @@ fn a_newcomer_s_first_sign_in_asks_for_a_password_of_their_own() {
     browser.check("password-must");
 
     // Nothing else opens before.
-    for path in [TOKENS, "/ui/a/personal-access-tokens", "/ui/d/user-preferences/display"] {
+    for path in [TOKENS, "/ui/a/identities", "/ui/d/user-preferences/display"] {
         browser.go(path);
         browser.expect("Somebody else has set this password.");
     }
