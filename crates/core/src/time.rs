@@ -26,7 +26,7 @@ impl Timestamp {
     }
 
     /// Milliseconds since 1970.
-    pub fn millis(self) -> i64 {
+    pub const fn millis(self) -> i64 {
         self.0
     }
 

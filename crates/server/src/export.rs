@@ -191,7 +191,12 @@ mod tests {
     #[test]
     fn csv_as_rfc_4180_has_it() {
         let quoted = event("Doe, \"Jane\"", json!({ "levels": ["A", "B"] }));
-        insta::assert_snapshot!(written(Format::Csv, &[event("jane", json!({})), quoted]).replace("\r\n", "⏎\n"), @"");
+        let file = written(Format::Csv, &[event("jane", json!({})), quoted]).replace("\r\n", "⏎\n");
+        insta::assert_snapshot!(file, @r#"
+        created,technicalName,status,actor.type,actor.id,actor.name,target.type,target.id,target.name,ipAddress,operation,trackingNumber,id,attributes⏎
+        2027-03-01T12:00:00.500Z,IDENTITY_CREATED,PASSED,SYSTEM,patron-admin,patron admin,IDENTITY,id,jane,,CREATE,02020202020202020202020202020202,01010101010101010101010101010101,⏎
+        2027-03-01T12:00:00.500Z,IDENTITY_CREATED,PASSED,SYSTEM,patron-admin,patron admin,IDENTITY,id,"Doe, ""Jane""",,CREATE,02020202020202020202020202020202,01010101010101010101010101010101,"{""levels"":[""A"",""B""]}"⏎
+        "#);
     }
 
     #[test]

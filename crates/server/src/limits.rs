@@ -55,6 +55,10 @@ pub const CACHED_BYTES: u64 = 64 * 1024 * 1024;
 pub const COUNTED: usize = 100_000;
 /// Fields of a page's form: 100 scopes, or a page of tokens that are ticked, and what else is in it.
 pub const PAGE_FORM_FIELDS: usize = 256;
+/// Tokens that an administrator can change or delete at once from a page.
+pub const BULK_TOKENS: u32 = 5_000;
+/// PATs that one transaction deletes: a part of what an administrator deletes at once.
+pub const DELETED_AT_ONCE: usize = 50;
 /// Passwords that may wait for their hash, which takes tens of milliseconds each; further ones are told 503.
 pub const PASSWORDS_WAITING: usize = 64;
 /// Wrong passwords that a login name, or a browser or a session that is known, may see in [`GUESS_WINDOW_SECONDS`].

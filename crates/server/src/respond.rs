@@ -89,17 +89,23 @@ pub fn empty(status: StatusCode) -> Answer {
     answer
 }
 
+/// Tells the log of a failure: of a fault its cause, with the tracking id, which nobody else is told.
+pub fn log(failure: &Failure, tracking: TrackingId) {
+    let status = status_of(failure).as_u16();
+    if let Failure::Rule(error) = failure
+        && let Some(cause) = error.cause()
+    {
+        tracing::error!(%tracking, status, cause, "a request failed");
+    } else {
+        tracing::debug!(%tracking, status, "a request was refused: {failure}");
+    }
+}
+
 /// A failure as an answer. Causes of faults go to the log here, with the tracking id, and nowhere else.
 /// `base` is what a page's links begin with.
 pub fn failure(failure: &Failure, shape: Shape, tracking: TrackingId, base: &str) -> Answer {
     let status = status_of(failure);
-    if let Failure::Rule(error) = failure
-        && let Some(cause) = error.cause()
-    {
-        tracing::error!(%tracking, status = status.as_u16(), cause, "a request failed");
-    } else {
-        tracing::debug!(%tracking, status = status.as_u16(), "a request was refused: {failure}");
-    }
+    log(failure, tracking);
     let mut answer = match shape {
         Shape::OAuth => oauth_body(failure, status),
         Shape::Api | Shape::Gateway => api_body(failure, status, tracking),

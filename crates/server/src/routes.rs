@@ -193,6 +193,7 @@ fn pages() -> Vec<Route> {
 
 /// The pages of those with rights on others.
 fn administration() -> Vec<Route> {
+    use web::admin_tokens::PATH as ALL_TOKENS;
     use web::identities::PATH as IDENTITIES;
     let read = Access::Right(Right::AUTH_USER_READ);
     let manage = Access::Right(Right::AUTH_USER_MANAGE);
@@ -200,7 +201,29 @@ fn administration() -> Vec<Route> {
     let (new, one) = (format!("{IDENTITIES}/new"), format!("{IDENTITIES}/{{id}}"));
     let (enable, disable) = (format!("{one}/enable"), format!("{one}/disable"));
     let reset = format!("{one}/reset-password");
+    let tokens = Access::Right(Right::ALL_READ);
+    let token = format!("{ALL_TOKENS}/{{id}}");
+    let deletion = format!("{token}/delete");
     vec![
+        page!(GET, web::dashboard::PATH, "page-dashboard", tokens, web::dashboard::dashboard),
+        page!(GET, ALL_TOKENS, "page-all-tokens", tokens, web::admin_tokens::list),
+        page!(
+            POST,
+            format!("{ALL_TOKENS}/preview"),
+            "page-all-tokens-preview",
+            tokens,
+            web::admin_tokens::preview
+        ),
+        page!(
+            POST,
+            format!("{ALL_TOKENS}/bulk"),
+            "page-all-tokens-bulk",
+            tokens,
+            web::admin_tokens::carry_out
+        ),
+        page!(GET, token, "page-any-token", tokens, web::admin_tokens::one),
+        page!(GET, deletion.clone(), "page-any-token-delete", tokens, web::admin_tokens::delete),
+        page!(POST, deletion, "page-any-token-delete", tokens, web::admin_tokens::remove),
         page!(GET, IDENTITIES, "page-identities", read, web::identities::list),
         page!(GET, new.clone(), "page-identity-new", manage, web::identities::new),
         page!(POST, new, "page-identity-new", manage, web::identities::create),

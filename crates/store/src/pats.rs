@@ -1,4 +1,7 @@
 //! PATs: creation, change, deletion, look-up by id, lists, and the record of their use.
+//!
+//! What administrators see of all of them is in [`search`] and [`numbers`], what they do to many at once in
+//! [`many`].
 
 use std::sync::Arc;
 
@@ -22,17 +25,21 @@ use crate::convert::{self, json};
 use crate::driver::{Row, Tx};
 use crate::sessions::{self, SessionLimits};
 
-/// The columns of [`pat`], in its order.
+/// The columns of [`pat`], in its order; then those of [`search::Listed`].
 macro_rules! select_pat {
     ($($rest:literal),*) => {
         concat!(
             "SELECT p.tenant, p.id, p.owner, i.display_name, p.name, p.scope, p.created, p.last_used, p.managed, ",
-            "p.validity, p.expires, p.user_aware, p.secret_hash FROM pats p ",
+            "p.validity, p.expires, p.user_aware, p.secret_hash, i.name, i.enabled FROM pats p ",
             "JOIN identities i ON i.id = p.owner AND i.tenant = p.tenant ",
             $($rest),*
         )
     };
 }
+
+pub mod many;
+pub mod numbers;
+pub mod search;
 
 macro_rules! count_pats {
     ($owner:literal) => {

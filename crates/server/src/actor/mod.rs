@@ -4,7 +4,9 @@
 //! transaction, on the row as it is then.
 
 mod audit;
+mod bulk;
 mod identities;
+mod overview;
 mod pats;
 
 use std::sync::Arc;
@@ -17,7 +19,9 @@ use patron_core::rights::RightSet;
 use patron_core::scope::ScopeList;
 
 use crate::app::App;
+pub use bulk::{Outcome, Stopped};
 pub use identities::LevelsChange;
+pub use overview::Numbers;
 pub use pats::PatReader;
 
 /// An identity acting with a credential that was good when its request came.

@@ -19,7 +19,7 @@ use super::Actor;
 use crate::body::Page;
 use crate::limits::ROWS;
 
-fn target(pat: &Pat) -> Target {
+pub(super) fn target(pat: &Pat) -> Target {
     Target { owner: pat.owner, managed: pat.managed }
 }
 

@@ -4,9 +4,12 @@
 //! [`crate::actor`], as the API does, and answers through [`Frame`].
 
 pub mod account;
+pub mod admin_tokens;
 pub mod assets;
 pub mod audit;
+pub mod charts;
 pub mod cookies;
+pub mod dashboard;
 pub mod form;
 pub mod frame;
 pub mod identities;

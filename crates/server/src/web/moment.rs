@@ -77,6 +77,11 @@ impl Zone {
         self.local(at).date().to_string()
     }
 
+    /// The day of a moment without its year, where there is little room: `31 Jan`.
+    pub fn short_day(&self, at: Timestamp) -> String {
+        self.local(at).date().strftime("%-d %b").to_string()
+    }
+
     /// A moment as people of this zone read it.
     pub fn moment(&self, at: Timestamp, now: Timestamp) -> Moment {
         let local = self.local(at);
@@ -161,6 +166,7 @@ mod tests {
             assert_eq!(berlin.end_of_day(wrong), None, "{wrong}");
         }
         assert_eq!(berlin.day(at("2027-01-31T23:30:00Z")), "2027-02-01");
+        assert_eq!(berlin.short_day(at("2027-01-31T23:30:00Z")), "1 Feb");
     }
 
     #[test]

@@ -50,9 +50,10 @@ fn local(next: &str) -> Option<&str> {
     let path = paths::normal(next.split(['?', '#']).next().unwrap_or_default());
     let of_these = path == "/ui" || path.starts_with("/ui/");
     let climbs = path.split('/').any(|segment| segment == "." || segment == "..");
-    let plain = next.bytes().all(|b| b.is_ascii_graphic() && b != b'\\') && !next.starts_with("//");
+    let plain = next.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
+    let local = next.starts_with('/') && !next.starts_with("//");
     let outside = path == SIGN_IN || path == SIGN_OUT;
-    (of_these && !climbs && plain && !outside && next.len() <= NEXT_BYTES).then_some(next)
+    (of_these && local && !climbs && plain && !outside && next.len() <= NEXT_BYTES).then_some(next)
 }
 
 /// The form. A browser without a session gets the cookie of one that is nobody's, to which the form is tied: so nobody

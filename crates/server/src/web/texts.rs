@@ -13,6 +13,7 @@ use unic_langid::LanguageIdentifier;
 /// The files of the one language that there is, in no particular order.
 const ENGLISH: &[&str] = &[
     include_str!("../../../../assets/texts/en/account.ftl"),
+    include_str!("../../../../assets/texts/en/admin_tokens.ftl"),
     include_str!("../../../../assets/texts/en/audit.ftl"),
     include_str!("../../../../assets/texts/en/errors.ftl"),
     include_str!("../../../../assets/texts/en/frame.ftl"),
@@ -170,9 +171,11 @@ mod tests {
             sources.push_str(text);
         }
         for id in defined {
-            // A family of texts is asked for by what its ids begin with: `error-`, `state-`.
-            let family =
-                id.match_indices('-').any(|(at, _)| sources.contains(&format!("\"{}\"", &id[..=at])));
+            // A family of texts is asked for by what its ids begin with: `"state-"`, `"error-{field}"`.
+            let family = id.match_indices('-').any(|(at, _)| {
+                let begins = format!("\"{}", &id[..=at]);
+                sources.contains(&format!("{begins}\"")) || sources.contains(&format!("{begins}{{"))
+            });
             assert!(family || sources.contains(&format!("\"{id}\"")), "nothing asks for {id}");
         }
     }

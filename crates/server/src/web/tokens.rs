@@ -43,7 +43,7 @@ pub fn badge(pat: &Pat, frame: &Frame) -> Badge {
 }
 
 /// The id of the text of a choice of days.
-fn days_text(days: &i64) -> String {
+pub fn days_text(days: &i64) -> String {
     format!("token-expires-{days}")
 }
 

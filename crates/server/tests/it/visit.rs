@@ -14,7 +14,7 @@ const NO_HASH: &str = "no password has this hash";
 pub(crate) struct Visit<'a> {
     patron: &'a Patron,
     pub(crate) cookies: BTreeMap<String, String>,
-    csrf: String,
+    pub(crate) csrf: String,
     host: Option<String>,
 }
 

@@ -464,6 +464,31 @@ async fn the_files_are_the_owners_alone() {
 }
 
 #[tokio::test]
+async fn lower_knows_all_letters_and_strpos_counts_them() {
+    let fixture = fixture().await;
+    let ask = async |sql: &'static str, values: [Value; 2]| {
+        let read = fixture.db.read("ask", move |tx| {
+            let values = values.clone();
+            Box::pin(async move { tx.query_opt(sql, &values).await })
+        });
+        read.await.unwrap().unwrap()
+    };
+    for (given, lower) in [("ABC xyz", "abc xyz"), ("ÄÉΣ Straße", "äéσ straße"), ("ΟΔΟΣ", "οδοσ"), ("", "")]
+    {
+        let row = ask("SELECT LOWER($1), LOWER($2)", [given.into(), Value::Null]).await;
+        assert_eq!((row.text(0).unwrap(), row.opt_text(1).unwrap()), (lower, None));
+    }
+    for (text, sought, place) in
+        [("äbc", "bc", 2), ("abab", "b", 2), ("abc", "C", 0), ("", "a", 0), ("a", "", 1)]
+    {
+        let row = ask("SELECT STRPOS($1, $2)", [text.into(), sought.into()]).await;
+        assert_eq!(row.int(0).unwrap(), place, "{sought} in {text}");
+    }
+    let row = ask("SELECT STRPOS($1, $2)", ["a".into(), Value::Null]).await;
+    assert_eq!(row.opt_int(0).unwrap(), None);
+}
+
+#[tokio::test]
 async fn what_cannot_be_opened_says_why() {
     let directory = tempfile::tempdir().unwrap();
     let failure = async |url: &str| match Database::open(url, Options::default()).await {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use patron_core::{Error, Result};
 use rusqlite::config::DbConfig;
+use rusqlite::functions::{self, FunctionFlags};
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, ffi};
 
@@ -176,7 +177,32 @@ fn configure(connection: &Connection, role: Role, timeout: Duration) -> rusqlite
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)?;
     connection.execute_batch(SETTINGS)?;
+    // SQLite's own `LOWER` knows the letters of ASCII alone, and its `INSTR` is PostgreSQL's `STRPOS`.
+    let flags =
+        FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
+    connection.create_scalar_function("lower", 1, flags, lower)?;
+    connection.create_scalar_function("strpos", 2, flags, strpos)?;
     if role == Role::Writer { Ok(()) } else { connection.execute_batch("PRAGMA query_only = ON") }
+}
+
+/// `LOWER` of all letters, each by itself, as PostgreSQL's. It is in no index, so the file does not depend on it.
+fn lower(context: &functions::Context<'_>) -> rusqlite::Result<Option<String>> {
+    let text = context.get_raw(0).as_str_or_null()?;
+    Ok(text.map(|text| {
+        if text.is_ascii() {
+            text.to_ascii_lowercase()
+        } else {
+            text.chars().flat_map(char::to_lowercase).collect()
+        }
+    }))
+}
+
+/// Where in a text another first stands, counted in characters from 1; 0 when it does not.
+fn strpos(context: &functions::Context<'_>) -> rusqlite::Result<Option<i64>> {
+    let (text, sought) = (context.get_raw(0).as_str_or_null()?, context.get_raw(1).as_str_or_null()?);
+    let (Some(text), Some(sought)) = (text, sought) else { return Ok(None) };
+    let place = text.find(sought).map_or(0, |at| text[..at].chars().count() + 1);
+    Ok(i64::try_from(place).ok())
 }
 
 /// Turns on WAL mode, which is a property of the file. Two processes that do so at once are told «busy» without

@@ -1,0 +1,81 @@
+//! What an administrator sees of everyone's PATs.
+
+use patron_core::Result;
+use patron_core::access::{Whose, no_such_pat};
+use patron_core::id::PatId;
+use patron_store::pats::numbers::{Counts, LastUses, Neverending, Weeks};
+use patron_store::pats::search::{Found, Listed, Managed, Order, Search};
+
+use super::Actor;
+use super::pats::target;
+
+/// How many owners of PATs that never expire are told.
+const OWNERS: u32 = 10;
+
+/// The PATs of the tenant in numbers, managed ones among them where the identity may see those.
+#[derive(Debug)]
+pub struct Numbers {
+    /// How many there are of what kind.
+    pub counts: Counts,
+    /// How long ago they were last used.
+    pub last_uses: LastUses,
+    /// How many expire in each of the next weeks.
+    pub expiries: Weeks,
+    /// Who has the most that never expire.
+    pub neverending: Vec<Neverending>,
+}
+
+impl Actor {
+    /// Everyone's PATs in numbers.
+    ///
+    /// # Errors
+    /// Forbidden without the right to everyone's PATs.
+    pub async fn numbers(&self) -> Result<Numbers> {
+        let managed = self.holder().list(&self.app.catalogue, Whose::Everyones)?;
+        self.app.recorder.settle().await;
+        let (store, tenant) = (&self.app.store, self.tenant);
+        Ok(Numbers {
+            counts: store.pat_counts(tenant, managed).await?,
+            last_uses: store.pat_last_uses(tenant, managed).await?,
+            expiries: store.pat_expiries(tenant, managed).await?,
+            neverending: store.neverending_pats(tenant, managed, OWNERS).await?,
+        })
+    }
+
+    /// Up to `limit` of everyone's PATs that `search` is for, from the `offset`th on, and how many there are in all.
+    /// Managed ones are left out where the identity may not see them.
+    ///
+    /// # Errors
+    /// Forbidden without the right to everyone's PATs.
+    pub async fn find_pats(&self, search: Search, order: Order, limit: u32, offset: u32) -> Result<Found> {
+        let managed = match (self.holder().list(&self.app.catalogue, Whose::Everyones)?, search.managed) {
+            (true, asked) => asked,
+            (false, Managed::Only) => return Ok(Found { rows: Vec::new(), total: 0 }),
+            (false, _) => Managed::Without,
+        };
+        // What was used a moment ago is found as that.
+        self.app.recorder.settle().await;
+        self.app.store.search_pats(Search { managed, ..search }, order, limit, offset).await
+    }
+
+    /// The PATs of these ids that are there and that the identity may know of, in the order given.
+    ///
+    /// # Errors
+    /// Forbidden without the right to everyone's PATs.
+    pub async fn listed_pats(&self, ids: Vec<PatId>) -> Result<Vec<Listed>> {
+        self.holder().list(&self.app.catalogue, Whose::Everyones)?;
+        self.app.recorder.settle().await;
+        let mut pats = self.app.store.listed_pats(self.tenant, ids).await?;
+        pats.retain(|listed| self.holder().sees(target(&listed.pat)));
+        Ok(pats)
+    }
+
+    /// One of everyone's PATs.
+    ///
+    /// # Errors
+    /// Forbidden without the right to everyone's PATs; [`no_such_pat`] for one that is not there, or that the identity
+    /// may not know of.
+    pub async fn listed_pat(&self, id: PatId) -> Result<Listed> {
+        self.listed_pats(vec![id]).await?.pop().ok_or_else(no_such_pat)
+    }
+}

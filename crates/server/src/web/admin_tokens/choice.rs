@@ -1,0 +1,135 @@
+//! Which of the tokens an administrator has chosen, and what is to be done to them, as the forms have it.
+
+use patron_core::Result;
+use patron_core::id::PatId;
+use patron_core::time::Timestamp;
+use patron_store::pats::search::{Column, Found, Listed, Order};
+use sha2::{Digest as _, Sha256};
+
+use super::filter::Filter;
+use crate::actor::Actor;
+use crate::limits::BULK_TOKENS;
+use crate::web::frame::{Frame, Problems};
+use crate::web::moment::Zone;
+use crate::web::{Form, frame};
+
+const SECONDS_A_DAY: i64 = 86_400;
+
+/// What is to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Act {
+    /// They are deleted.
+    Delete,
+    /// They get a new expiry.
+    Expire,
+}
+
+/// What the form below the list says.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Choice {
+    /// Whether all that match the filter are meant; else those that are ticked.
+    pub(super) all: bool,
+    /// Those that are ticked, in no order, each once.
+    pub(super) ticked: Vec<PatId>,
+    /// For an expiry: `30`, `60`, `90`, `date`.
+    pub(super) until: String,
+    /// For `date`: a day, `2027-01-31`.
+    pub(super) date: String,
+}
+
+impl Choice {
+    /// What was posted.
+    pub(super) fn read(form: &Form) -> Self {
+        let mut ticked: Vec<PatId> = form.all("id").filter_map(PatId::parse).collect();
+        ticked.sort_unstable();
+        ticked.dedup();
+        Self {
+            all: form.text("which") == "all",
+            ticked,
+            until: form.text("until").to_owned(),
+            date: form.text("date").trim().to_owned(),
+        }
+    }
+
+    /// What is to be done; `None` when no button was pressed that there is.
+    pub(super) fn act(form: &Form) -> Option<Act> {
+        match form.text("act") {
+            "delete" => Some(Act::Delete),
+            "expire" => Some(Act::Expire),
+            _ => None,
+        }
+    }
+
+    /// The day of the new expiry, `2027-01-31`, and its end where the reader is. What is not chosen right is said in
+    /// `problems`.
+    pub(super) fn day(
+        &self,
+        zone: &Zone,
+        now: Timestamp,
+        problems: &mut Problems,
+    ) -> Option<(String, Timestamp)> {
+        let ahead = |days: i64| zone.day(now.plus_seconds(days * SECONDS_A_DAY));
+        let day = match self.until.as_str() {
+            "30" => ahead(30),
+            "60" => ahead(60),
+            "90" => ahead(90),
+            _ => self.date.clone(),
+        };
+        let end = zone.end_of_day(&day).filter(|end| *end > now);
+        if end.is_none() {
+            problems.add("expirationDate", "error-expirationDate-Value");
+        }
+        end.map(|end| (day, end))
+    }
+
+    /// The tokens that are meant, by their owners' names and their own. When there are none, or too many, `problems`
+    /// says so and there are none.
+    pub(super) async fn tokens(
+        &self,
+        actor: &Actor,
+        filter: &Filter,
+        frame: &Frame,
+        problems: &mut Problems,
+    ) -> Result<Vec<Listed>> {
+        let mut found = if self.all {
+            match filter.search(actor).await? {
+                Some(search) => {
+                    let order = Order { by: Column::Owner, descending: false };
+                    actor.find_pats(search, order, BULK_TOKENS, 0).await?
+                }
+                None => Found { rows: Vec::new(), total: 0 },
+            }
+        } else {
+            let rows = actor.listed_pats(self.ticked.clone()).await?;
+            Found { total: frame::Count::count(&rows.len()), rows }
+        };
+        if found.total > BULK_TOKENS.into() {
+            problems.tell(
+                "",
+                format!(
+                    "{} {}",
+                    frame.count("bulk-too-many", found.total),
+                    frame.count("bulk-at-most", BULK_TOKENS)
+                ),
+            );
+            return Ok(Vec::new());
+        }
+        if found.rows.is_empty() {
+            problems.add("", "bulk-none");
+        }
+        let name = |listed: &Listed| (listed.pat.owner_name.to_lowercase(), listed.pat.name.to_lowercase());
+        found.rows.sort_by_cached_key(name);
+        Ok(found.rows)
+    }
+}
+
+/// A digest of a set of tokens, by which one set is told from another.
+pub(super) fn digest(tokens: &[Listed]) -> String {
+    let mut ids: Vec<PatId> = tokens.iter().map(|listed| listed.pat.id).collect();
+    ids.sort_unstable();
+    let mut hash = Sha256::new();
+    for id in ids {
+        hash.update(id.as_bytes());
+    }
+    hex::encode(hash.finalize())
+}

@@ -1,0 +1,213 @@
+//! What the list of all tokens is filtered and sorted by, as its form and its links have it.
+
+use patron_core::Result;
+use patron_core::id::IdentityId;
+use patron_core::rights::Catalogue;
+use patron_core::time::Timestamp;
+use patron_store::pats::numbers::Counts;
+use patron_store::pats::search::{Column, Expires, Managed, Order, Search, Spellings, Used};
+
+use crate::actor::Actor;
+use crate::web::{Form, pager};
+
+const SECONDS_A_DAY: i64 = 86_400;
+/// The most days that a filter looks back or ahead: a hundred years.
+const MOST_DAYS: i64 = 36_525;
+
+/// The fields of the form. Each is empty where it narrows nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Filter {
+    /// What the token's name or its owner's contains, or a Client ID.
+    pub(super) text: String,
+    /// The owner's login name or id.
+    pub(super) owner: String,
+    pub(super) scope: String,
+    /// `never`, `unused`.
+    pub(super) used: String,
+    /// For `unused`: for how many days.
+    pub(super) unused_days: String,
+    /// `never`, `within`, `live`, `expired`.
+    pub(super) expires: String,
+    /// For `within`: how many days.
+    pub(super) within_days: String,
+    /// `only`, `without`.
+    pub(super) managed: String,
+    /// Of [`COLUMNS`].
+    pub(super) sort: String,
+    /// `desc`, or nothing.
+    pub(super) direction: String,
+}
+
+/// The columns that the list can be sorted by; the ids of their texts are `column-` and these.
+pub(super) const COLUMNS: &[(&str, Column)] = &[
+    ("name", Column::Name),
+    ("owner", Column::Owner),
+    ("created", Column::Created),
+    ("used", Column::LastUsed),
+    ("expires", Column::Expires),
+];
+
+impl Filter {
+    /// Reads a query or what was posted. What it does not know, and a number of days that is none, is as if not given.
+    pub(super) fn read(form: &Form) -> Self {
+        let text = |name: &str| form.text(name).trim().to_owned();
+        let one_of = |name: &str, known: &[&str]| {
+            known.iter().find(|known| **known == text(name)).copied().unwrap_or_default().to_owned()
+        };
+        let days = |name: &str, otherwise: i64| {
+            let given = text(name).parse().ok().filter(|days| (1..=MOST_DAYS).contains(days));
+            given.unwrap_or(otherwise).to_string()
+        };
+        let columns: Vec<&str> = COLUMNS.iter().map(|(name, _)| *name).collect();
+        Self {
+            text: text("q"),
+            owner: text("owner"),
+            scope: text("scope"),
+            used: one_of("use", &["never", "unused"]),
+            unused_days: days("unused", Counts::UNUSED_DAYS),
+            expires: one_of("expiry", &["never", "within", "live", "expired"]),
+            within_days: days("within", Counts::EXPIRING_DAYS),
+            managed: one_of("managed", &["only", "without"]),
+            sort: one_of("sort", &columns),
+            direction: one_of("dir", &["desc"]),
+        }
+    }
+
+    /// Whether it narrows nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        [&self.text, &self.owner, &self.scope, &self.used, &self.expires, &self.managed]
+            .iter()
+            .all(|field| field.is_empty())
+    }
+
+    /// Its fields as a link or a form has them, without the order.
+    fn conditions(&self) -> [(&'static str, &str); 8] {
+        let days = |on: bool, days| if on { days } else { "" };
+        [
+            ("q", &self.text),
+            ("owner", &self.owner),
+            ("scope", &self.scope),
+            ("use", &self.used),
+            ("unused", days(self.used == "unused", &self.unused_days)),
+            ("expiry", &self.expires),
+            ("within", days(self.expires == "within", &self.within_days)),
+            ("managed", &self.managed),
+        ]
+    }
+
+    /// All its fields as a link or a form has them; some are empty.
+    pub(super) fn pairs(&self) -> Vec<(&'static str, &str)> {
+        let mut pairs = self.conditions().to_vec();
+        pairs.extend([("sort", self.sort.as_str()), ("dir", self.direction.as_str())]);
+        pairs
+    }
+
+    /// The query of a link to the list as it is filtered and sorted.
+    pub(super) fn link(&self) -> String {
+        pager::query(&self.pairs())
+    }
+
+    /// The query of a link that sorts it by a column, or turns it round where it is sorted by that already.
+    pub(super) fn link_sorted_by(&self, column: &str) -> String {
+        let turn = if self.sort == column && self.direction.is_empty() { "desc" } else { "" };
+        pager::query(&[&self.conditions()[..], &[("sort", column), ("dir", turn)]].concat())
+    }
+
+    /// The value of `aria-sort` of a column; `None` where the list is not sorted by it.
+    pub(super) fn sorted(&self, column: &str) -> Option<&'static str> {
+        let way = if self.direction.is_empty() { "ascending" } else { "descending" };
+        (self.sort == column).then_some(way)
+    }
+
+    /// The order; oldest first where none was asked for, as the API lists them.
+    pub(super) fn order(&self) -> Order {
+        let by = COLUMNS.iter().find(|(name, _)| *name == self.sort).map_or(Column::Created, |(_, by)| *by);
+        Order { by, descending: !self.direction.is_empty() }
+    }
+
+    /// What the filter means now; `None` when it names an owner who is nobody.
+    pub(super) async fn search(&self, actor: &Actor) -> Result<Option<Search>> {
+        let owner = match self.owner.as_str() {
+            "" => None,
+            owner => match owner_of(actor, owner).await? {
+                Some(owner) => Some(owner),
+                None => return Ok(None),
+            },
+        };
+        Ok(Some(self.search_of(actor, owner)))
+    }
+
+    fn search_of(&self, actor: &Actor, owner: Option<IdentityId>) -> Search {
+        let now = actor.app.clock.now();
+        let away = |days: &str, way: i64| -> Timestamp {
+            // Read before, so it is a number.
+            now.plus_seconds(way * days.parse::<i64>().unwrap_or_default() * SECONDS_A_DAY)
+        };
+        let scope = Some(&self.scope).filter(|scope| !scope.is_empty());
+        Search {
+            tenant: actor.tenant,
+            managed: match self.managed.as_str() {
+                "only" => Managed::Only,
+                "without" => Managed::Without,
+                _ => Managed::With,
+            },
+            owner,
+            text: self.text.clone(),
+            scope: scope.map(|scope| spellings(&actor.app.catalogue, scope)),
+            used: match self.used.as_str() {
+                "never" => Used::Never,
+                "unused" => Used::NotSince(away(&self.unused_days, -1)),
+                _ => Used::Any,
+            },
+            expires: match self.expires.as_str() {
+                "never" => Expires::Never,
+                "within" => Expires::Within { now, until: away(&self.within_days, 1) },
+                "live" => Expires::Live { now },
+                "expired" => Expires::Expired { now },
+                _ => Expires::Any,
+            },
+        }
+    }
+}
+
+/// The identity of this id or login name.
+async fn owner_of(actor: &Actor, owner: &str) -> Result<Option<IdentityId>> {
+    let (store, tenant) = (&actor.app.store, actor.tenant);
+    if let Some(id) = IdentityId::parse(owner)
+        && store.identity(tenant, id).await?.is_some()
+    {
+        return Ok(Some(id));
+    }
+    Ok(store.identity_named(tenant, owner.to_owned()).await?.map(|identity| identity.id))
+}
+
+/// A scope as it may be written: those of Patron's own begin with `sp:` or `idn:`.
+fn spellings(catalogue: &Catalogue, scope: &str) -> Spellings {
+    let other = |from: &str, to: &str| scope.strip_prefix(from).map(|rest| format!("{to}{rest}"));
+    let other = other("sp:", "idn:").or_else(|| other("idn:", "sp:"));
+    let other = other.filter(|other| catalogue.same_scope(scope, other));
+    Spellings(scope.to_owned(), other.unwrap_or_else(|| scope.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scope_is_sought_in_both_its_spellings() {
+        let catalogue = Catalogue::built_in();
+        let both = |scope: &str| {
+            let Spellings(one, other) = spellings(&catalogue, scope);
+            (one, other)
+        };
+        let (sp, idn) = (
+            "sp:all-personal-access-tokens:read".to_owned(),
+            "idn:all-personal-access-tokens:read".to_owned(),
+        );
+        assert_eq!(both(&sp), (sp.clone(), idn.clone()));
+        assert_eq!(both(&idn), (idn.clone(), sp));
+        for alone in ["demo:orders:read", "sp:", "idn:demo:orders", "sp:scopes:all"] {
+            assert_eq!(both(alone), (alone.to_owned(), alone.to_owned()));
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! The table of all tokens.
+
+use std::collections::HashSet;
+
+use askama::Template;
+use patron_core::id::PatId;
+use patron_core::rights::Right;
+use patron_store::pats::search::Found;
+
+use super::choice::Choice;
+use super::filter::{COLUMNS, Filter};
+use super::{PATH, Row};
+use crate::app::Request;
+use crate::respond::{Answer, Failure};
+use crate::web::frame::{self, Frame, Problems};
+use crate::web::pager::Pager;
+use crate::web::{Form, Section, Visitor};
+
+/// Tokens on one page.
+const SIZE: u32 = 50;
+
+#[derive(Template)]
+#[template(path = "admin_tokens.html")]
+struct ListPage {
+    frame: Frame,
+    path: &'static str,
+    filter: Filter,
+    columns: Vec<Column>,
+    rows: Vec<Row>,
+    pager: Pager,
+    /// The places of the first and the last row on this page: `51–100`.
+    range: String,
+    /// Whether the filter names an owner who is nobody.
+    nobody: bool,
+    scopes: Vec<String>,
+    sees_managed: bool,
+    may_expire: bool,
+    may_delete: bool,
+    choice: Choice,
+    tomorrow: String,
+    problems: Problems,
+}
+
+/// The head of a column that the table can be sorted by.
+struct Column {
+    /// The id of its text.
+    text: String,
+    href: String,
+    /// The value of `aria-sort` where the table is sorted by it.
+    sorted: Option<&'static str>,
+}
+
+/// `GET /ui/a/personal-access-tokens`: a page of the tokens that are searched for.
+pub async fn list(request: Request, visitor: Visitor) -> Result<Answer, Failure> {
+    let query = Form::query(&request)?;
+    let (filter, page) = (Filter::read(&query), Pager::asked(&query));
+    let choice = Choice { until: "90".to_owned(), ..Choice::default() };
+    list_page(&request, &visitor, filter, page, choice, Problems::default()).await
+}
+
+/// The list with what was chosen on it, and what is wrong with that.
+pub(super) async fn list_page(
+    request: &Request,
+    visitor: &Visitor,
+    filter: Filter,
+    page: u32,
+    choice: Choice,
+    problems: Problems,
+) -> Result<Answer, Failure> {
+    let actor = visitor.actor(request);
+    let search = filter.search(&actor).await?;
+    let find = async |page: u32| match search.clone() {
+        Some(search) => actor.find_pats(search, filter.order(), SIZE, Pager::offset(page, SIZE)).await,
+        None => Ok(Found { rows: Vec::new(), total: 0 }),
+    };
+    let mut found = find(page).await?;
+    let pager = Pager::new(page, SIZE, found.total, &filter.pairs());
+    if pager.page != page {
+        found = find(pager.page).await?;
+    }
+    let frame = Frame::new(request, Some(visitor), Section::AllTokens);
+    let ticked: HashSet<PatId> = choice.ticked.iter().copied().collect();
+    let row = |listed| {
+        let row = Row::new(listed, &frame);
+        Row { ticked: ticked.contains(&row.listed.pat.id), ..row }
+    };
+    let rows: Vec<Row> = found.rows.into_iter().map(row).collect();
+    let first = u64::from(Pager::offset(pager.page, SIZE)) + 1;
+    let range = format!(
+        "{}–{}",
+        frame.count("number", first),
+        frame.count("number", first + frame::Count::count(&rows.len()) - 1)
+    );
+    let columns = COLUMNS.iter().map(|(name, _)| Column {
+        text: format!("column-{name}"),
+        href: filter.link_sorted_by(name),
+        sorted: filter.sorted(name),
+    });
+    let page = ListPage {
+        path: PATH,
+        columns: columns.collect(),
+        nobody: search.is_none(),
+        scopes: request.app.catalogue.scopes().map(|entry| entry.name.clone()).collect(),
+        sees_managed: visitor.rights.has(Right::MANAGED_READ),
+        may_expire: visitor.rights.has(Right::ALL_UPDATE),
+        may_delete: visitor.rights.has(Right::ALL_MANAGE),
+        tomorrow: frame.zone.day(frame.now.plus_seconds(86_400)),
+        frame,
+        filter,
+        rows,
+        pager,
+        range,
+        choice,
+        problems,
+    };
+    frame::page(request, page.problems.status(), &page)
+}

@@ -1,0 +1,99 @@
+//! Many PATs at once.
+
+use std::sync::Arc;
+
+use patron_core::Result;
+use patron_core::audit::Context;
+use patron_core::id::{PatId, TenantKey};
+
+use super::{Decision, find, remove};
+use crate::Store;
+
+impl Store {
+    /// Deletes PATs in one transaction, each as if alone, and answers how many there were. Those that are gone already
+    /// are passed over.
+    ///
+    /// # Errors
+    /// What `decide` answers for one of them; none is deleted then.
+    pub async fn delete_pats(
+        &self,
+        context: Context,
+        tenant: TenantKey,
+        ids: Vec<PatId>,
+        decide: Decision<()>,
+    ) -> Result<usize> {
+        self.change("delete_pats", context, move |tx, store, context| {
+            let (ids, decide) = (ids.clone(), Arc::clone(&decide));
+            Box::pin(async move {
+                let mut deleted = 0;
+                for id in ids {
+                    let Some(old) = find(tx, tenant, id).await? else { continue };
+                    decide(&old)?;
+                    remove(tx, &store, &context, &old).await?;
+                    deleted += 1;
+                }
+                Ok(deleted)
+            })
+        })
+        .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use patron_core::Error;
+
+    use super::*;
+    use crate::testing::{Fixture, operator};
+
+    #[tokio::test]
+    async fn all_are_deleted_as_if_alone_and_the_gone_passed_over() {
+        let fixture = Fixture::new().await;
+        let jane = fixture.identity(fixture.tenant, "jane", &[]).await;
+        let (one, two, kept) =
+            (fixture.pat(&jane, "1").await, fixture.pat(&jane, "2").await, fixture.pat(&jane, "3").await);
+        let elsewhere = fixture.tenant("acme").await;
+        let theirs = fixture.pat(&fixture.identity(elsewhere, "stranger", &[]).await, "theirs").await;
+        let seen = fixture.store.last_change().await.unwrap();
+        let ids = vec![two.id, PatId::from_bytes([9; 16]), theirs.id, one.id];
+        let delete = async || {
+            let decide: Decision<()> = Arc::new(|_| Ok(()));
+            fixture.store.delete_pats(operator(), fixture.tenant, ids.clone(), decide).await.unwrap()
+        };
+        assert_eq!(delete().await, 2);
+        assert_eq!(delete().await, 0, "a second time");
+        for pat in [&one, &two] {
+            assert_eq!(fixture.store.pat(fixture.tenant, pat.id).await.unwrap(), None);
+            let left = fixture.store.credential(pat.id).await.unwrap();
+            assert!(matches!(left, Some(crate::pats::Credential::Deleted { .. })));
+        }
+        assert_eq!(fixture.store.pat(fixture.tenant, kept.id).await.unwrap(), Some(kept));
+        assert_eq!(fixture.store.pat(elsewhere, theirs.id).await.unwrap(), Some(theirs));
+        let entries = fixture.store.changes_after(seen).await.unwrap().entries.unwrap();
+        assert_eq!(entries, [two.id, one.id].map(crate::changes::Change::Pat));
+        let file = fixture.file();
+        let mut events = file
+            .prepare(
+                "SELECT target_name FROM audit_events WHERE technical_name = 'PERSONAL_ACCESS_TOKEN_DELETED'",
+            )
+            .unwrap();
+        let events: Vec<String> =
+            events.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        assert_eq!(events, ["2", "1"]);
+    }
+
+    #[tokio::test]
+    async fn one_that_is_refused_keeps_all() {
+        let fixture = Fixture::new().await;
+        let jane = fixture.identity(fixture.tenant, "jane", &[]).await;
+        let (one, two) = (fixture.pat(&jane, "1").await, fixture.pat(&jane, "2").await);
+        let decide: Decision<()> = Arc::new(|pat| match pat.name.as_str() {
+            "2" => Err(Error::forbidden("not this one")),
+            _ => Ok(()),
+        });
+        let ids = vec![one.id, two.id];
+        let refused = fixture.store.delete_pats(operator(), fixture.tenant, ids, decide).await;
+        assert!(matches!(refused, Err(Error::Forbidden { .. })));
+        assert_eq!(fixture.store.pat(fixture.tenant, one.id).await.unwrap(), Some(one));
+    }
+}
