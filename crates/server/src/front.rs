@@ -98,6 +98,10 @@ impl Front {
     /// The path with single slashes, without the prefix that a proxy in front left on it: that of the public URL, or
     /// the one that a trusted proxy names.
     fn path_of(&self, uri: &Uri, forwarded: Option<&str>) -> String {
+        // `CONNECT host:443` and the like name no path (RFC 9112 section 3.2.3), and so nothing that is here.
+        if uri.path().is_empty() {
+            return String::new();
+        }
         let path = paths::normal(uri.path());
         let prefixes = [Some(self.app.settings.public_url.path()), forwarded];
         for prefix in prefixes.into_iter().flatten().map(paths::normal).filter(|prefix| prefix != "/") {

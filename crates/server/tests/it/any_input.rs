@@ -1,5 +1,7 @@
 //! No input gives a 5xx: any method, query, header and body on every endpoint, in the contract's shapes.
 
+use patron::paths::{PathFacts, normal};
+use patron::respond::Shape;
 use patron::routes::routes;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -15,6 +17,8 @@ enum Who {
     Admin,
     AdminToken,
     Wrong(String),
+    /// The administrator's browser; whether the form is one of its own.
+    Visitor(bool),
 }
 
 /// What a body is made of.
@@ -170,6 +174,7 @@ fn any_asked() -> impl Strategy<Value = Asked> {
         4 => Just(Who::Admin),
         4 => Just(Who::AdminToken),
         1 => any::<String>().prop_map(Who::Wrong),
+        4 => any::<bool>().prop_map(Who::Visitor),
     ];
     let sent = prop_oneof![
         prop::collection::vec(any::<u8>(), 0..200).prop_map(Sent::Bytes),
@@ -193,10 +198,11 @@ fn any_asked() -> impl Strategy<Value = Asked> {
     )
 }
 
-fn call(patron: &Patron, token: &str, asked: &Asked) -> Call {
+fn call(patron: &Patron, token: &str, session: (&str, &str), asked: &Asked) -> Call {
     let routes = routes();
     let route = asked.route.get(&routes);
-    let known = if route.path.starts_with("/auth-users") { &patron.admin.owner } else { &patron.admin.id };
+    let of_identity = ["/auth-users", "/ui/a/identities"].iter().any(|path| route.path.starts_with(path));
+    let known = if of_identity { &patron.admin.owner } else { &patron.admin.id };
     // Its own PAT deleted, the caller would be nobody from then on.
     let deletes =
         asked.method.as_deref().or(route.method.as_ref().map(axum::http::Method::as_str)) == Some("DELETE");
@@ -227,6 +233,13 @@ fn call(patron: &Patron, token: &str, asked: &Asked) -> Call {
         Who::Admin => call.auth(&patron.admin.basic()),
         Who::AdminToken => call.auth(token),
         Who::Wrong(secret) => call.auth(&basic(&patron.admin.id, secret)),
+        Who::Visitor(own_form) => {
+            // Signed out, it would be nobody from then on.
+            if *own_form && route.name != "sign-out" {
+                call.body.extend(format!("&csrf={}", session.1).bytes());
+            }
+            call.header("cookie", &format!("patron_session={}", session.0))
+        }
     }
 }
 
@@ -237,6 +250,12 @@ fn judge(path: &str, reply: &Reply) -> Result<(), TestCaseError> {
     prop_assert_eq!(reply.header("slpt-request-id").map(str::len), Some(32));
     prop_assert_eq!(reply.header("x-content-type-options"), Some("nosniff"));
     if status < 400 {
+        return Ok(());
+    }
+    if PathFacts::of(&normal(path.split('?').next().unwrap())).shape == Shape::Page {
+        prop_assert_eq!(reply.header("content-type"), Some("text/html; charset=utf-8"));
+        prop_assert!(reply.text().starts_with("<!doctype html>"));
+        prop_assert_eq!(status == 405, reply.header("allow").is_some());
         return Ok(());
     }
     prop_assert_eq!(reply.header("content-type"), Some("application/json"));
@@ -259,9 +278,12 @@ fn any_request_is_answered_in_the_contracts_shape() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let patron = runtime.block_on(unlimited());
     let token = runtime.block_on(patron.bearer(&patron.admin));
+    let admin = runtime.block_on(patron.identity_now("default", &patron.admin.owner)).unwrap();
+    let visit = runtime.block_on(patron.visit(&admin));
+    let session = (visit.cookies["patron_session"].as_str(), visit.csrf.as_str());
     let mut runner = TestRunner::new(Config { cases: 3_000, failure_persistence: None, ..Config::default() });
     let outcome = runner.run(&any_asked(), |asked| {
-        let call = call(&patron, &token, &asked);
+        let call = call(&patron, &token, session, &asked);
         if call.uri.parse::<axum::http::Uri>().is_err() {
             return Ok(());
         }

@@ -3,9 +3,10 @@
 //! what only a wire can carry is in `wire.rs`.
 
 use axum::http::Method;
-use patron::routes::{Handler, routes};
+use patron::routes::Handler;
 use serde_json::{Value, json};
 
+use crate::callers::endpoints;
 use crate::support::{Call, Patron, Reply, basic};
 
 const PATS: &str = "/personal-access-tokens/v1";
@@ -43,7 +44,7 @@ impl JsonEndpoint {
 /// All of them, with ids in their paths that are there.
 fn json_endpoints(patron: &Patron) -> Vec<JsonEndpoint> {
     let takes_body = |method: &Method| *method == Method::POST || *method == Method::PATCH;
-    let endpoints = routes().into_iter().filter_map(|route| {
+    let endpoints = endpoints().into_iter().filter_map(|route| {
         let method = route.method.filter(takes_body)?;
         let Handler::Api(..) = route.handler else { return None };
         let id = if route.path.starts_with("/auth-users") { &patron.admin.owner } else { &patron.admin.id };

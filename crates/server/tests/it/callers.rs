@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use patron::config::Settings;
-use patron::routes::Route;
+use patron::paths::PathFacts;
+use patron::respond::Shape;
+use patron::routes::{Route, routes};
 use patron_core::Result;
 use patron_core::identity::{Draft, Identity};
 use serde_json::{Value, json};
@@ -61,6 +63,16 @@ pub(crate) struct Aim {
     pub(crate) token: String,
 }
 
+/// Whether people look at this route: its errors are pages then, and `web_access.rs` is where it is attacked.
+pub(crate) fn is_page(route: &Route) -> bool {
+    PathFacts::of(&route.path).shape == Shape::Page
+}
+
+/// The endpoints for programs.
+pub(crate) fn endpoints() -> Vec<Route> {
+    routes().into_iter().filter(|route| !is_page(route)).collect()
+}
+
 /// A request for this endpoint that lacks a credential and nothing else. A new endpoint needs an arm.
 pub(crate) fn good_call(route: &Route, aim: &Aim) -> Call {
     let id = if route.path.contains("/auth-users/") { &aim.identity } else { &aim.pat };
@@ -90,9 +102,7 @@ pub(crate) fn good_call(route: &Route, aim: &Aim) -> Call {
         | "metadata"
         | "forward-auth"
         | "openapi"
-        | "docs"
-        | "sign-in"
-        | "sign-out" => call,
+        | "docs" => call,
         unknown => {
             panic!("no request is known for the endpoint '{unknown}'; tell callers.rs how it is asked")
         }

@@ -48,6 +48,7 @@ mod unauthorized;
 mod usage;
 mod uses;
 mod visit;
+mod web_access;
 mod web_admin_tokens;
 mod web_audit;
 mod web_identities;

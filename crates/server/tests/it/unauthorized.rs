@@ -1,19 +1,19 @@
 //! Every endpoint attacked: without a credential, with every kind of bad one, with too little and with just enough.
-//! The table is by the names of [`routes`]; a new name without an entry fails here, and so does an entry that no
+//! The table is by the names of [`endpoints`]; a new name without an entry fails here, and so does an entry that no
 //! endpoint has.
 
 use std::collections::BTreeSet;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use patron::routes::{Handler, Route, routes};
+use patron::routes::{Handler, Route};
 use patron_core::filter::Filter;
 use patron_core::identity::Identity;
 use patron_core::name::TenantName;
 use patron_store::pats::Selection;
 use serde_json::{Value, json};
 
-use crate::callers::{ALL, Aim, DEFAULT, RIGHT_SCOPES, UNKNOWN, good_call, respelled, unlimited};
+use crate::callers::{ALL, Aim, DEFAULT, RIGHT_SCOPES, UNKNOWN, endpoints, good_call, respelled, unlimited};
 use crate::support::{Call, Pat, Patron, Reply, basic};
 
 /// Who may call.
@@ -53,8 +53,6 @@ const TABLE: &[(&str, Who, u16)] = &[
     ("forward-auth", Who::Gateway, 200),
     ("openapi", Who::Anyone(200), 200),
     ("docs", Who::Anyone(200), 200),
-    ("sign-in", Who::Anyone(200), 200),
-    ("sign-out", Who::Anyone(200), 200),
     ("list-public-identities", Who::Credential, 200),
     ("get-tenant", Who::Credential, 200),
     ("get-auth-user", Who::Scopes(&[USER_READ, USER_MANAGE], &[]), 200),
@@ -96,10 +94,10 @@ fn told(route: &Route) -> String {
 #[test]
 fn the_table_has_every_endpoint_and_no_other() {
     let known: BTreeSet<&str> = TABLE.iter().map(|(name, ..)| *name).collect();
-    let there: BTreeSet<&str> = routes().iter().map(|route| route.name).collect();
+    let there: BTreeSet<&str> = endpoints().iter().map(|route| route.name).collect();
     assert_eq!(known, there);
     assert_eq!(known.len(), TABLE.len(), "an entry stands twice");
-    for route in routes() {
+    for route in endpoints() {
         let (who, _) = entry(&route);
         let open = matches!(route.handler, Handler::Open(_));
         let by_itself = matches!(who, Who::Anyone(_) | Who::Client | Who::Gateway);
@@ -211,7 +209,7 @@ async fn nobody_gets_in_without_a_good_credential() {
     let aim = aim(&patron, &owner).await;
     let bad = bad_credentials(&patron).await;
     let before = patron.identity_now(TenantName::DEFAULT, &aim.identity).await;
-    for route in routes() {
+    for route in endpoints() {
         let (who, _) = entry(&route);
         for (with, headers) in &bad {
             let mut call = good_call(&route, &aim);
@@ -243,7 +241,7 @@ async fn without_a_credential_every_request_looks_the_same() {
     let aim = aim(&patron, &owner).await;
     let nowhere = Aim { pat: UNKNOWN.to_owned(), identity: UNKNOWN.to_owned(), token: "x".to_owned() };
     let malformed = Aim { pat: "x".to_owned(), identity: "%00".to_owned(), token: "x".to_owned() };
-    for route in routes() {
+    for route in endpoints() {
         if matches!(route.handler, Handler::Open(_)) {
             continue;
         }
@@ -280,7 +278,7 @@ async fn a_credential_elsewhere_is_none() {
     let owner = patron.identity("target", &["ORG_ADMIN"]).await;
     let aim = aim(&patron, &owner).await;
     let (id, secret) = (&patron.admin.id, &patron.admin.secret);
-    for route in routes() {
+    for route in endpoints() {
         if matches!(route.handler, Handler::Open(_)) {
             continue;
         }
@@ -307,7 +305,7 @@ async fn too_little_and_just_enough() {
         credentials.push((scope, pat.basic(), patron.bearer(&pat).await));
     }
     let mut aim = aim(&patron, &owner).await;
-    for route in routes() {
+    for route in endpoints() {
         let (who, success) = entry(&route);
         for (scope, basic, bearer) in &credentials {
             for (auth, way) in [(basic, "Basic"), (bearer, "Bearer")] {
@@ -363,7 +361,7 @@ async fn scopes_give_no_more_than_the_level_has() {
     let owner = patron.identity("plain", &["HELPDESK"]).await;
     for &scope in &RIGHT_SCOPES {
         let pat = patron.pat(&owner, scope, &[scope]).await;
-        for route in routes() {
+        for route in endpoints() {
             let (Who::Scopes(enough, _), success) = entry(&route) else { continue };
             let aim = aim(&patron, &owner).await;
             let reply = patron.send_as(&pat.basic(), good_call(&route, &aim)).await;
@@ -386,7 +384,7 @@ async fn known_unknown_and_malformed_ids() {
     let capitals = target.pat.to_uppercase();
     let ids =
         [&target.pat, UNKNOWN, "x", &capitals, "%20", "%00", "me", &target.pat[..31], &owner.id.to_string()];
-    for route in routes().iter().filter(|route| route.path.contains("personal-access-tokens")) {
+    for route in endpoints().iter().filter(|route| route.path.contains("personal-access-tokens")) {
         let named = ["get", "patch", "delete"].contains(&route.name);
         for id in ids {
             let aim = Aim { pat: id.to_owned(), ..target.clone() };
