@@ -213,6 +213,21 @@ impl Browser {
         let seen = self.runtime.block_on(async { tokio::time::timeout(PATIENCE, look).await });
         assert!(seen.is_ok(), "in vain until {what}: {}\n{}", self.describe(), self.text());
     }
+
+    /// Where the browser is, without the server's address.
+    #[track_caller]
+    pub(crate) fn path(&self) -> String {
+        let url = self.wait("the address", self.client.current_url()).to_string();
+        url.strip_prefix(&self.base).unwrap_or(&url).to_owned()
+    }
+
+    /// Every address in the history of this tab, the oldest first.
+    #[track_caller]
+    pub(crate) fn history(&self) -> Vec<String> {
+        let history = self.devtools("Page.getNavigationHistory", json!({}));
+        let entries = history["entries"].as_array().unwrap().iter();
+        entries.map(|entry| entry["url"].as_str().unwrap().to_owned()).collect()
+    }
 }
 
 /// Reading.
