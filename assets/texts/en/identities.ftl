@@ -74,7 +74,6 @@ error-lastname-Length = At most 255 characters.
 error-lastname-Value = A name has no control characters.
 error-email-Length = At most 255 characters.
 error-email-Value = An email has no control characters.
-error-name-Conflict = This name is taken.
 error-levels-Conflict = Somebody else has changed the levels meanwhile. They are shown as they are now; nothing of yours was saved.
 
 notice-identity-saved = The levels were saved.

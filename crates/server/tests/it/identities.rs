@@ -224,7 +224,8 @@ async fn many_identities_are_paged_in_every_order() {
     let patron = Patron::with(unlimited).await;
     let file = rusqlite::Connection::open(patron.dir.path().join("patron.db")).unwrap();
     let sql = "WITH RECURSIVE n(i) AS (SELECT 1000 UNION ALL SELECT i + 1 FROM n WHERE i < 2199) \
-               INSERT INTO identities SELECT randomblob(16), 1, 'p' || i, 'name ' || i / 700, '', '', '', '[]', 1, \
+               INSERT INTO identities (id, tenant, name, display_name, first_name, last_name, email, levels, enabled, \
+               generation, password_hash, created) SELECT randomblob(16), 1, 'p' || i, 'name ' || i / 700, '', '', '', '[]', 1, \
                0, NULL, 0 FROM n";
     assert_eq!(file.execute(sql, []).unwrap(), 1_200);
     let display = |row: &Value| row["name"].as_str().unwrap().to_owned();

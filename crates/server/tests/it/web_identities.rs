@@ -98,7 +98,7 @@ async fn what_is_wrong_stands_beside_its_field_and_what_was_typed_stays() {
     let (new, long) = (format!("{IDENTITIES}/new"), "x".repeat(256));
     for (field, value, text) in [
         ("name", " ", "Give it a name."),
-        ("name", "taken", "This name is taken."),
+        ("name", "taken", "There is an identity named &#39;taken&#39; already."),
         ("displayName", &long, "At most 255 characters."),
         ("firstname", "a\u{7}", "A name has no control characters."),
         ("email", &long, "At most 255 characters."),
