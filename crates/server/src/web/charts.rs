@@ -15,7 +15,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// Width of a chart in its own unit; on the page it is as wide as its place.
-const WIDTH: u32 = 560;
+const WIDTH: u32 = 460;
 /// Height of a chart of upright bars.
 const HEIGHT: u32 = 260;
 /// Height of a lying bar, with what is between two of them.
@@ -30,6 +30,8 @@ const SCALE: u32 = 26;
 const SCALE_LEFT: u32 = 44;
 /// Size of the letters.
 const LETTERS: i32 = 16;
+/// About the width of a digit of them.
+const DIGIT: usize = 10;
 /// Columns of a label, of which a wide letter takes two.
 const LABEL_COLUMNS: usize = 20;
 /// Lines of the grid.
@@ -186,8 +188,11 @@ fn draw_upright(area: &Area<'_>, bars: &[Bar]) -> Drawing {
         bar
     }))?;
     let style = values(Pos::new(HPos::Center, VPos::Bottom));
+    // Values that are wider than their bars would lie over each other: then the grid must do, and the table.
+    let room = usize::try_from(WIDTH - SCALE_LEFT)? / bars.len().max(1);
+    let fit = bars.iter().all(|bar| short_number(bar.value).len() * DIGIT <= room);
     // A nought has no bar, and 26 of them would be but noise.
-    let some = bars.iter().enumerate().filter(|(_, bar)| bar.value > 0);
+    let some = bars.iter().enumerate().filter(|(_, bar)| fit && bar.value > 0);
     chart.draw_series(some.map(|(column, bar)| {
         EmptyElement::at((SegmentValue::CenterOf(column), bar.value))
             + Text::new(short_number(bar.value), (0, -3), style.clone())

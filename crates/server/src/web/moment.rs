@@ -50,8 +50,9 @@ impl Zone {
 
     fn local(&self, at: Timestamp) -> DateTime {
         // The library's calendar ends a day before the API's; that last day is shown as the one before.
-        let known = Instant::MIN.as_millisecond()..=Instant::MAX.as_millisecond();
-        let at = Instant::from_millisecond(at.millis().clamp(*known.start(), *known.end()));
+        // It takes no milliseconds in the last second that it knows.
+        let (first, last) = (Instant::MIN.as_second() * 1_000, Instant::MAX.as_second() * 1_000);
+        let at = Instant::from_millisecond(at.millis().clamp(first, last));
         at.map_or(DateTime::ZERO, |at| self.zone.to_datetime(at))
     }
 

@@ -47,8 +47,6 @@ impl Look {
     pub(crate) const PHONE: Self = Self { width: Width::Phone, ..Self::LIGHT };
     /// JavaScript is off.
     pub(crate) const PLAIN: Self = Self { script: false, ..Self::LIGHT };
-    /// What every page is checked and pictured in.
-    pub(crate) const CHECKED: [Self; 4] = [Self::LIGHT, Self::DARK, Self::PHONE, Self::PLAIN];
 }
 
 /// As in the names of screenshots.
@@ -207,27 +205,13 @@ impl Browser {
     /// Waits until something is so that no event tells of.
     #[track_caller]
     pub(crate) fn until(&self, what: &str, mut is_so: impl AsyncFnMut() -> bool) {
-        let mut waited = Duration::ZERO;
-        while !self.runtime.block_on(is_so()) {
-            assert!(waited < PATIENCE, "in vain until {what}: {}\n{}", self.describe(), self.text());
-            self.runtime.block_on(async { tokio::time::sleep(PAUSE).await });
-            waited += PAUSE;
-        }
-    }
-
-    /// Where the browser is, without the server's address.
-    #[track_caller]
-    pub(crate) fn path(&self) -> String {
-        let url = self.wait("the address", self.client.current_url()).to_string();
-        url.strip_prefix(&self.base).unwrap_or(&url).to_owned()
-    }
-
-    /// Every address in the history of this tab, the oldest first.
-    #[track_caller]
-    pub(crate) fn history(&self) -> Vec<String> {
-        let history = self.devtools("Page.getNavigationHistory", json!({}));
-        let entries = history["entries"].as_array().unwrap().iter();
-        entries.map(|entry| entry["url"].as_str().unwrap().to_owned()).collect()
+        let look = async {
+            while !is_so().await {
+                tokio::time::sleep(PAUSE).await;
+            }
+        };
+        let seen = self.runtime.block_on(async { tokio::time::timeout(PATIENCE, look).await });
+        assert!(seen.is_ok(), "in vain until {what}: {}\n{}", self.describe(), self.text());
     }
 }
 

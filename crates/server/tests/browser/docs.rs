@@ -1,21 +1,10 @@
-//! The API's page.
+//! The API's page, and whether the tests' browsers are what they are said to be.
 
 use fantoccini::key::Key;
 use tempfile::TempDir;
 
 use crate::browser::{Browser, Look};
 use crate::process::Server;
-
-#[test]
-fn the_api_s_page_stands_all_checks() {
-    let dir = TempDir::new().unwrap();
-    let server = Server::start(&dir.path().join("data"), &[]);
-    for look in Look::CHECKED {
-        let browser = Browser::open(look, &server);
-        browser.go("/docs");
-        browser.check("docs");
-    }
-}
 
 #[test]
 fn javascript_is_off_where_a_look_says_so() {
