@@ -158,6 +158,7 @@ async fn ten_thousand_are_paged() {
     let patron = Patron::start().await;
     let admin = patron.identity("eve", &["ORG_ADMIN"]).await;
     let jane = patron.identity("jane", &[]).await;
+    patron.pass_seconds(1);
     patron.pat(&jane, "first", &[]).await;
     let copy = "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 9999) \
                 INSERT INTO pats (id, tenant, owner, name, scope, secret_hash, created, last_used, managed, validity, \

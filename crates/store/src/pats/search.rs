@@ -3,6 +3,7 @@
 use patron_core::Result;
 use patron_core::id::{IdentityId, PatId, TenantKey};
 use patron_core::pat::Pat;
+use patron_core::scope::is_scope_token;
 use patron_core::time::Timestamp;
 
 use super::pat;
@@ -209,8 +210,8 @@ impl Search {
         let (lowest, highest) = self.managed.bounds();
         let before = if let Used::NotSince(moment) = self.used { moment.millis() } else { BEYOND };
         let (never, first, last) = self.expires.bounds();
-        // As `convert::json` writes the element; a text with a quote or a backslash is no scope and in no list.
-        let quoted = |scope: &str| format!("\"{scope}\"");
+        // As `convert::json` writes the element. No list has a blank in it: what is no scope finds nothing.
+        let quoted = |text: &str| if is_scope_token(text) { format!("\"{text}\"") } else { " ".to_owned() };
         let (scope, other) = match &self.scope {
             Some(Spellings(one, other)) => (quoted(one), quoted(other)),
             None => Default::default(),

@@ -68,7 +68,7 @@ async fn populate() -> (Fixture, Vec<Listed>) {
                 // Around the last second, at which a PAT no longer works.
                 let expires =
                     [day(), moment(0), moment(0) + 999, moment(0) + 1_000, moment(0) + 1_001][any(5)];
-                let mut scopes: Vec<&str> = (0..1 + any(3)).map(|_| SCOPES[any(SCOPES.len())]).collect();
+                let mut scopes: Vec<&str> = (0..=any(3)).map(|_| SCOPES[any(SCOPES.len())]).collect();
                 scopes.sort_unstable();
                 scopes.dedup();
                 let values = (
