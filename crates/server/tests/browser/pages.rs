@@ -1,5 +1,6 @@
 //! Every page stands all checks in every look, and leaves its picture.
 
+use crate::all_tokens::check_everyones_tokens;
 use crate::browser::{Browser, Look};
 use crate::site::{Site, TOKENS};
 
@@ -31,6 +32,7 @@ macro_rules! in_every_look {
 in_every_look! {
     one_s_own => check_one_s_own;
     an_administrator_s => check_an_administrator_s;
+    everyones_tokens => check_everyones_tokens;
     the_api_s => check_the_api_s;
 }
 
@@ -124,7 +126,7 @@ fn check_an_administrator_s(look: Look) {
 impl Browser {
     /// Opens a page and checks it.
     #[track_caller]
-    fn see(&self, path: &str, page: &str) {
+    pub(crate) fn see(&self, path: &str, page: &str) {
         self.go(path);
         self.check(page);
     }
