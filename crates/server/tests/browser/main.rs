@@ -8,6 +8,7 @@
     reason = "a test fails by panicking, in what its functions share too"
 )]
 
+mod admin_tokens;
 mod audit;
 mod browser;
 mod checks;

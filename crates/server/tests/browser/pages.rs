@@ -1,7 +1,7 @@
 //! Every page stands all checks in every look, and leaves its picture.
 
 use crate::browser::{Browser, Look};
-use crate::site::{Site, TOKENS};
+use crate::site::{Person, Site, TOKENS};
 
 /// Each in a test of its own for each look, so that they run side by side.
 macro_rules! in_every_look {
@@ -96,11 +96,31 @@ fn check_an_administrator_s(look: Look) {
     let site = Site::start();
     let admin = site.admin();
     let jane = site.person("jane", "Jane Doe", &["HELPDESK", "CERT_ADMIN", "SOURCE_SUBADMIN"]);
-    site.token(&jane, "nightly report", &["--never-expires"]);
+    let token = site.token(&jane, "nightly report", &["--never-expires"]);
     for number in 1..=60 {
-        site.command(&["admin", "identity", "create", "--name", &format!("robot {number}")]);
+        let made = site.command(&["admin", "identity", "create", "--name", &format!("robot {number}")]);
+        let robot = Person { id: made["id"].as_str().unwrap().to_owned(), login: String::new() };
+        let ends = format!("2027-{:02}-{:02}T00:00:00Z", 1 + number % 12, 1 + number % 28);
+        site.token(&robot, &format!("robot's {number}"), &["--expiration-date", &ends]);
     }
     let browser = site.signed_in(look, &admin);
+    let tokens = "/ui/a/personal-access-tokens";
+    browser.see("/ui/a/dashboard", "dashboard");
+    browser.see(tokens, "all-tokens");
+    browser.see(&format!("{tokens}?owner=nobody"), "all-tokens-nobody");
+    browser.see(&format!("{tokens}?q=nothing"), "all-tokens-no-match");
+    browser.see(&format!("{tokens}?q=robot&sort=name&dir=desc"), "all-tokens-found");
+    browser.press("Delete…");
+    browser.check("all-tokens-problem");
+    browser.tick("All 60 that match");
+    browser.press("Delete…");
+    browser.check("all-tokens-delete");
+    browser.see(&format!("{tokens}?owner=jane"), "all-tokens-of-one");
+    browser.press("nightly report");
+    browser.check("admin-token");
+    browser.press("Set expiry…");
+    browser.check("all-tokens-expiry");
+    browser.see(&format!("{tokens}/{}/delete", token["id"].as_str().unwrap()), "admin-token-delete");
     browser.see("/ui/a/identities", "identities");
     browser.see("/ui/a/identities?q=nothing", "identities-no-match");
     browser.see(&format!("/ui/a/identities/{}", jane.id), "identity");
