@@ -1,4 +1,4 @@
--- Whether the password is one that somebody else made or set: whoever signs in with it is asked for a new one.
+-- Whether the password is one that Patron made (bootstrap, a reset): whoever signs in with it is asked for a new one.
 ALTER TABLE identities ADD COLUMN password_temporary INTEGER NOT NULL DEFAULT 0;
 
 -- Web sessions. The hash is that of the token in the browser's cookie, which is kept nowhere.

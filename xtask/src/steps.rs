@@ -157,8 +157,8 @@ fn test_command(workshop: &Workshop, targets: &[&str]) -> Command {
     } else {
         command.args(["test", "--locked", "--no-fail-fast"]).args(targets);
         if targets == EVERYTHING {
-            // nextest leaves the doc tests out, so here they are left out as well: they have a step of their own.
-            command.arg("--all-targets");
+            // As nextest: without the doc tests, which have a step of their own, and without benches.
+            command.args(["--lib", "--bins", "--tests", "--examples"]);
         }
     }
     command

@@ -26,7 +26,7 @@ use crate::forwarded::{self, Forwarded};
 use crate::limits::{HANDLER_TIMEOUT, REQUESTS};
 use crate::memory::Site;
 use crate::paths::{self, PathFacts};
-use crate::respond::{self, Answer, Failure, TRACKING_HEADER};
+use crate::respond::{self, Answer, Failure, Shape, TRACKING_HEADER};
 use crate::routes::{Access, Handler, Route, routes};
 use crate::web::{self, Visitor};
 
@@ -137,7 +137,13 @@ impl Front {
         let Forwarded { client: address, host, https, .. } = forwarded;
         let https = https.unwrap_or_else(|| self.app.settings.public_url.scheme() == "https");
         let host = host.or_else(|| host_of(request.uri(), request.headers()));
-        let site = self.site(host, facts).await?;
+        let site = self.site(host.clone(), facts).await?;
+        let posts = facts.shape == Shape::Page && request.method() == Method::POST;
+        if posts && web::origin::is_foreign(request.headers(), host.as_deref(), &site.url) {
+            return Err(Error::forbidden(
+                "This form came from another site. Open the page here and send it again.",
+            ));
+        }
         let path_and_query = match request.uri().query() {
             Some(query) => format!("{path}?{query}"),
             None => path,
@@ -154,7 +160,7 @@ impl Front {
     /// The tenant that a request asks, by its host name (contract section 2).
     async fn site(&self, host: Option<String>, facts: PathFacts) -> Result<Arc<Site>> {
         // At the gateway the host is the application's; the credential says which tenant.
-        let gateway = facts.shape == respond::Shape::Gateway;
+        let gateway = facts.shape == Shape::Gateway;
         let name = host.filter(|_| !gateway).and_then(|host| self.app.settings.tenant_of_host(&host));
         let name = name.unwrap_or_else(|| TenantName::DEFAULT.to_owned());
         if let Some(site) = self.app.memory.site(&name) {

@@ -146,7 +146,7 @@ impl App {
             && session.is_due(limits, self.clock.now())
             && let Err(error) = self.store.touch_session(tenant, session.hash).await
         {
-            // What is read need not wait for what cannot be written; the session ends a little early at worst.
+            // What is read need not fail for what cannot be written; the session ends a little early at worst.
             tracing::warn!(cause = error.cause(), "the use of a session was not noted");
         }
         Ok(session)

@@ -48,7 +48,7 @@ pub struct Session {
     pub created: Timestamp,
     /// When it was last noted to be in use.
     pub last_seen: Timestamp,
-    /// Whether the identity's password is one that somebody else made or set, so that a new one is to be asked for
+    /// Whether the identity's password is one that Patron made (bootstrap, a reset), so that a new one is to be asked for
     /// before anything else.
     pub password_temporary: bool,
 }
@@ -67,7 +67,7 @@ pub struct Credentials {
     pub identity: Identity,
     /// The hash of the password, a PHC string; `None` when there is none to sign in with.
     pub password_hash: Option<String>,
-    /// Whether the password is one that somebody else made or set.
+    /// Whether the password is one that Patron made (bootstrap, a reset).
     pub password_temporary: bool,
 }
 

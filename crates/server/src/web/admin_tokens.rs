@@ -51,6 +51,12 @@ impl Row {
     }
 }
 
+/// What the visitor may do, and is offered.
+struct Offers {
+    expire: bool,
+    delete: bool,
+}
+
 /// The id of a token in the path, `/ui/a/personal-access-tokens/{id}` with whatever behind it.
 fn id_of(request: &Request) -> Result<PatId> {
     let rest = request.parts.uri.path().strip_prefix(PATH).unwrap_or_default();

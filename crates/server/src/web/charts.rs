@@ -11,33 +11,36 @@ use plotters::prelude::{
     BLACK, ChartBuilder, Color as _, DrawingArea, FontFamily, IntoDrawingArea as _, IntoFont as _,
     IntoSegmentedCoord as _, IntoTextStyle as _, RGBColor, SVGBackend, SegmentValue, TRANSPARENT, TextStyle,
 };
+use plotters::style::FontTransform;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// Width of a chart in its own unit; on the page it is as wide as its place.
-const WIDTH: u32 = 460;
+const WIDTH: u32 = 420;
 /// Height of a chart of upright bars.
-const HEIGHT: u32 = 260;
+const HEIGHT: u32 = 220;
 /// Height of a lying bar, with what is between two of them.
-const ROW: u32 = 30;
+const ROW: u32 = 28;
 /// Space on each side of a lying bar.
 const GAP: u32 = 5;
 /// Space for the labels of the lying bars.
-const LABELS: u32 = 150;
+const LABELS: u32 = 140;
 /// Space for the numbers of the grid, and for the labels of the upright bars.
 const SCALE: u32 = 26;
 /// Space for the numbers at the left of upright bars.
-const SCALE_LEFT: u32 = 44;
+const SCALE_LEFT: u32 = 40;
 /// Size of the letters.
 const LETTERS: i32 = 16;
-/// About the width of a digit of them.
-const DIGIT: usize = 10;
 /// Columns of a label, of which a wide letter takes two.
-const LABEL_COLUMNS: usize = 20;
+const LABEL_COLUMNS: usize = 18;
+/// Space at the end of a scale, for half of its last number.
+const MARGIN: u32 = 12;
 /// Lines of the grid.
 const GRID_LINES: usize = 4;
 /// Every which upright bar has its label.
-const LABEL_EVERY: usize = 4;
+const LABEL_EVERY: usize = 5;
+/// Signs of a number that fits above an upright bar; longer ones stand on their side.
+const VALUE_SIGNS: usize = 2;
 
 /// What is overruled by the style sheet; where that is missing, it is readable on white.
 const BAR: RGBColor = RGBColor(52, 67, 204);
@@ -65,7 +68,7 @@ pub fn lying(id: &str, title: &str, bars: &[Bar]) -> Result<String> {
     drawn(id, title, size, |area| draw_lying(area, bars).map_err(|error| Error::internal(error.to_string())))
 }
 
-/// Upright bars, the first one at the left, of which every fourth has its label.
+/// Upright bars, the first one at the left, of which every fifth has its label.
 ///
 /// # Errors
 /// As [`lying`].
@@ -119,12 +122,14 @@ fn end(bars: &[Bar]) -> u64 {
 }
 
 fn draw_lying(area: &Area<'_>, bars: &[Bar]) -> Drawing {
-    // The scale of the rows begins at the bottom.
+    // The scale of the rows begins at the bottom, and has its end in it.
     let rows: Vec<&Bar> = bars.iter().rev().collect();
+    let Some(last) = rows.len().checked_sub(1) else { return Ok(()) };
     let mut chart = ChartBuilder::on(area)
+        .margin_right(MARGIN)
         .set_label_area_size(plotters::chart::LabelAreaPosition::Left, LABELS)
         .set_label_area_size(plotters::chart::LabelAreaPosition::Bottom, SCALE)
-        .build_cartesian_2d(0..end(bars), (0..rows.len()).into_segmented())?;
+        .build_cartesian_2d(0..end(bars), (0..last).into_segmented())?;
     let label = |row: &SegmentValue<usize>| match row {
         SegmentValue::CenterOf(row) => rows.get(*row).map_or_else(String::new, |bar| shortened(&bar.label)),
         _ => String::new(),
@@ -157,11 +162,13 @@ fn draw_lying(area: &Area<'_>, bars: &[Bar]) -> Drawing {
 }
 
 fn draw_upright(area: &Area<'_>, bars: &[Bar]) -> Drawing {
+    let Some(last) = bars.len().checked_sub(1) else { return Ok(()) };
     let mut chart = ChartBuilder::on(area)
         .set_label_area_size(plotters::chart::LabelAreaPosition::Left, SCALE_LEFT)
         .set_label_area_size(plotters::chart::LabelAreaPosition::Bottom, SCALE)
-        .margin_right(8)
-        .build_cartesian_2d((0..bars.len()).into_segmented(), 0..end(bars))?;
+        .margin_right(MARGIN)
+        .margin_top(MARGIN)
+        .build_cartesian_2d((0..last).into_segmented(), 0..end(bars))?;
     let label = |column: &SegmentValue<usize>| match column {
         SegmentValue::CenterOf(column) if column % LABEL_EVERY == 0 => {
             bars.get(*column).map_or_else(String::new, |bar| shortened(&bar.label))
@@ -187,15 +194,20 @@ fn draw_upright(area: &Area<'_>, bars: &[Bar]) -> Drawing {
         bar.set_margin(0, 0, 2, 2);
         bar
     }))?;
-    let style = values(Pos::new(HPos::Center, VPos::Bottom));
-    // Values that are wider than their bars would lie over each other: then the grid must do, and the table.
-    let room = usize::try_from(WIDTH - SCALE_LEFT)? / bars.len().max(1);
-    let fit = bars.iter().all(|bar| short_number(bar.value).len() * DIGIT <= room);
     // A nought has no bar, and 26 of them would be but noise.
-    let some = bars.iter().enumerate().filter(|(_, bar)| fit && bar.value > 0);
-    chart.draw_series(some.map(|(column, bar)| {
-        EmptyElement::at((SegmentValue::CenterOf(column), bar.value))
-            + Text::new(short_number(bar.value), (0, -3), style.clone())
+    let some: Vec<(usize, u64, String)> = bars
+        .iter()
+        .enumerate()
+        .filter(|(_, bar)| bar.value > 0)
+        .map(|(column, bar)| (column, bar.value, short_number(bar.value)))
+        .collect();
+    let style = if some.iter().any(|(_, _, text)| text.len() > VALUE_SIGNS) {
+        values(Pos::new(HPos::Left, VPos::Center)).transform(FontTransform::Rotate270)
+    } else {
+        values(Pos::new(HPos::Center, VPos::Bottom))
+    };
+    chart.draw_series(some.into_iter().map(|(column, value, text)| {
+        EmptyElement::at((SegmentValue::CenterOf(column), value)) + Text::new(text, (0, -3), style.clone())
     }))?;
     Ok(())
 }
@@ -280,7 +292,7 @@ mod tests {
         let all = bars(&[("first", 10), ("second", 5), ("third", 0)]);
         let picture = lying("uses", "Uses", &all).unwrap();
         let widths: Vec<_> = extents(&picture).iter().map(|(width, _)| *width).collect();
-        assert!(widths[0] == 0 && (widths[2] - 2 * widths[1]).abs() <= 1 && widths[2] > 300, "{widths:?}");
+        assert!(widths[0] == 0 && (widths[2] - 2 * widths[1]).abs() <= 1 && widths[2] > 200, "{widths:?}");
         let all_texts = texts(&picture);
         for text in ["first", "second", "third", "10", "5", "0"] {
             assert!(all_texts.contains(&text.to_owned()), "{text} in {all_texts:?}");
@@ -295,6 +307,9 @@ mod tests {
 
     #[test]
     fn there_may_be_nothing_and_very_much() {
+        for picture in [lying("a", "A", &[]).unwrap(), upright("a", "A", &[]).unwrap()] {
+            assert_eq!(texts(&picture), [""; 0]);
+        }
         for all in [bars(&[("none", 0)]), bars(&[("all", u64::from(u32::MAX)), ("one", 1)])] {
             assert!(texts(&lying("a", "A", &all).unwrap()).len() > 2);
             assert!(texts(&upright("a", "A", &all).unwrap()).len() > 2);
@@ -304,9 +319,9 @@ mod tests {
     #[test]
     fn long_labels_and_numbers_are_shortened() {
         assert_eq!(shortened("Jane Doe"), "Jane Doe");
-        assert_eq!(shortened(&"x".repeat(20)), "x".repeat(20));
-        assert_eq!(shortened(&"x".repeat(21)), format!("{}…", "x".repeat(19)));
-        assert_eq!(shortened(&"漢".repeat(11)), format!("{}…", "漢".repeat(9)));
+        assert_eq!(shortened(&"x".repeat(18)), "x".repeat(18));
+        assert_eq!(shortened(&"x".repeat(19)), format!("{}…", "x".repeat(17)));
+        assert_eq!(shortened(&"漢".repeat(10)), format!("{}…", "漢".repeat(8)));
         for (number, text) in
             [(0, "0"), (999, "999"), (1_000, "1k"), (1_250, "1.2k"), (99_999, "99k"), (2_300_000, "2.3M")]
         {

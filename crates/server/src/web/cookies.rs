@@ -1,5 +1,5 @@
-//! The cookies of the pages. None of them is read by another host, and none is sent along with a form from elsewhere
-//! (`SameSite=Lax`).
+//! The cookies of the pages. None of them is sent along with a form from elsewhere (`SameSite=Lax`), and behind https no
+//! other host can set the one that matters.
 
 use axum::http::header::{COOKIE, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderValue};

@@ -59,6 +59,7 @@ pub enum Section {
 }
 
 /// Who has signed in, as the frame shows it.
+#[expect(clippy::struct_excessive_bools, reason = "each offers something of its own")]
 pub struct Me {
     /// Display name.
     pub name: String,

@@ -14,6 +14,7 @@ pub mod form;
 pub mod frame;
 pub mod identities;
 pub mod moment;
+pub mod origin;
 pub mod pager;
 pub mod sign_in;
 pub mod texts;

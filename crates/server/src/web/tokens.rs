@@ -1,4 +1,4 @@
-//! Preferences → Personal Access Tokens: the page that the seed describes.
+//! Preferences → Personal Access Tokens: one's own tokens.
 
 mod edit;
 mod form;

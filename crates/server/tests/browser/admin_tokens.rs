@@ -7,6 +7,36 @@ use crate::site::{Person, Site};
 
 const ALL_TOKENS: &str = "/ui/a/personal-access-tokens";
 
+/// An administrator, and people whose tokens were used and expire at all times, in numbers that differ.
+pub(crate) fn populated() -> (Site, Person) {
+    let site = Site::start();
+    let admin = site.admin();
+    let long = "Maximiliane von und zu Oberammergau-Wolkenstein";
+    for (login, display_name, tokens) in
+        [("jane", "Jane Doe", 6), ("bob", "Bob <Builder>", 4), ("max", long, 9), ("he", "שלמה כהן", 2)]
+    {
+        let person = site.person(login, display_name, &[]);
+        for n in 0..tokens {
+            let scopes = ["--scope", "sp:my-personal-access-tokens:read", "--scope", "demo:orders:read"];
+            let expiry =
+                if n % 2 == 0 { &["--never-expires"][..] } else { &["--expiration-date", "2099-01-31"] };
+            site.token(
+                &person,
+                &format!("{login}'s token {n}"),
+                &[&scopes[..(n % 3) * 2 % 5], expiry].concat(),
+            );
+        }
+    }
+    let day = 86_400_000_i64;
+    let spread = "UPDATE pats SET created = created - 400 * ?1 + rank * 15 * ?1, \
+                  last_used = CASE WHEN rank % 4 > 0 THEN created - rank * rank * ?1 END, \
+                  expires = expires - expires + created + (rank * 11 - 20) * ?1 \
+                  FROM (SELECT id AS its, ROW_NUMBER() OVER (ORDER BY created, name) AS rank FROM pats) \
+                  WHERE id = its AND name <> 'bootstrap'";
+    site.database().execute(spread, [day]).unwrap();
+    (site, admin)
+}
+
 /// Tokens of two people; the administrator's own is the bootstrap's.
 struct Case {
     site: Site,

@@ -116,3 +116,64 @@ fn names_of_people_stand_as_they_are() {
         browser.expect_silent_console();
     }
 }
+
+/// Everyone's names, of people and of their tokens, on the pages of administrators.
+#[test]
+fn names_stand_as_they_are_on_pages_of_administrators() {
+    let site = Site::start();
+    let admin = site.admin();
+    let mut made = Vec::new();
+    for (kind, name) in names() {
+        let person = site.person(&name, &name, &[]);
+        let token = site.token(&person, &name, &["--never-expires", "--scope", &"w".repeat(255)]);
+        made.push((kind, name, person, token["id"].as_str().unwrap().to_owned()));
+    }
+    for look in [Look::LIGHT, Look::PHONE] {
+        let browser = site.signed_in(look, &admin);
+        browser.go("/ui/a/personal-access-tokens");
+        browser.expect_names("tbody th .name");
+        browser.expect_names("tbody td .name");
+        browser.check("all-tokens-names");
+        for (number, (_, _, _, id)) in made.iter().enumerate() {
+            let tick = browser.find(&format!("input[name='id'][value='{id}']"));
+            browser.wait("a box", tick.click());
+            assert_eq!(
+                browser.run("return document.querySelectorAll('tbody :checked').length", vec![]),
+                number + 1
+            );
+        }
+        browser.press("Delete…");
+        browser.expect_names("tbody th .name");
+        browser.check("all-tokens-delete-names");
+        browser.go("/ui/a/identities");
+        browser.expect_names("tbody th .name");
+        browser.expect_names("tbody td .name");
+        browser.check("identities-names");
+        browser.go("/ui/a/audit");
+        browser.expect_names("tbody td .name");
+        browser.check("audit-names");
+        browser.go("/ui/a/dashboard");
+        browser.expect_no_sideways_scrolling();
+        for summary in browser.texts(".more summary") {
+            assert_eq!(summary, "The numbers");
+        }
+        browser.check("dashboard-names");
+        for (kind, name, person, id) in &made {
+            let shows = |path: &str, selector: &str| {
+                browser.go(path);
+                let script = "return document.querySelector(arguments[0]).textContent";
+                assert_eq!(
+                    browser.run(script, vec![selector.into()]),
+                    name.as_str(),
+                    "{kind}: {path} ({look})"
+                );
+                browser.expect_no_sideways_scrolling();
+            };
+            shows(&format!("/ui/a/personal-access-tokens/{id}"), "h1");
+            shows(&format!("/ui/a/personal-access-tokens/{id}/delete"), ".facts .name");
+            shows(&format!("/ui/a/identities/{}", person.id), "h1");
+            shows(&format!("/ui/a/identities/{}/disable", person.id), ".facts .name");
+        }
+        browser.expect_silent_console();
+    }
+}

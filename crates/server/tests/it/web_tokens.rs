@@ -79,6 +79,56 @@ async fn a_token_is_made_shown_once_used_changed_and_deleted() {
 }
 
 #[tokio::test]
+async fn what_is_left_as_it_was_is_not_written_back() {
+    let patron = Patron::start().await;
+    let jane = patron.identity("jane", &[]).await;
+    let pat = patron.pat(&jane, "ci", &["sp:my-personal-access-tokens:manage"]).await;
+    let mut visit = patron.visit(&jane).await;
+    let one = format!("{TOKENS}/{}", pat.id);
+    let page = visit.get(&one).await.expect(200).text();
+    assert!(page.contains("name=\"was-name\" value=\"ci\""), "{page}");
+    let was = "name=\"was-scope\" value=\"sp:my-personal-access-tokens:manage\"";
+    assert!(page.contains(was), "{page}");
+    // Somebody narrows it and renames it while the form is open.
+    let narrowed = serde_json::json!([
+        {"op": "replace", "path": "/scope", "value": ["sp:my-personal-access-tokens:read"]},
+        {"op": "replace", "path": "/name", "value": "renamed"},
+    ]);
+    let path = format!("/personal-access-tokens/v1/{}", pat.id);
+    let all = patron.pat(&jane, "all", &[]).await;
+    patron.send(Call::new("PATCH", &path).auth(&all.basic()).json_patch(&narrowed)).await.expect(200);
+    let manage = "sp:my-personal-access-tokens:manage";
+    let fields =
+        [("was-name", "ci"), ("was-scope", manage), ("name", "ci"), ("scope", manage), ("expires", "60")];
+    assert_eq!(visit.post(&one, &fields).await.leads_to(), TOKENS);
+    let pat = patron.send(Call::get(&path).auth(&all.basic())).await.expect(200).json();
+    assert_eq!(pat["name"], "renamed");
+    assert_eq!(pat["scope"], serde_json::json!(["sp:my-personal-access-tokens:read"]));
+    assert_eq!(pat["expirationDate"], patron.in_seconds(60 * 86_400));
+}
+
+#[tokio::test]
+async fn another_sites_form_gets_no_cookies() {
+    let patron = Patron::start().await;
+    for path in ["/ui/sign-in", "/ui/sign-out", TOKENS] {
+        for (name, value) in
+            [("origin", "https://evil.example"), ("origin", "null"), ("sec-fetch-site", "cross-site")]
+        {
+            let call = Call::post(path).host("patron.test").header(name, value);
+            let reply = patron.send(call.form(&[("name", "x"), ("password", "y")])).await.expect(403);
+            assert_eq!(reply.header("set-cookie"), None, "{path}: it would take the visitor's session");
+        }
+    }
+    let call = Call::post("/ui/sign-in").host("patron.test").header("origin", "http://patron.test");
+    patron
+        .send(call.form(&[("name", "x"), ("password", "y")]))
+        .await
+        .expect(403)
+        .header("set-cookie")
+        .unwrap();
+}
+
+#[tokio::test]
 async fn what_is_wrong_stands_beside_its_field_and_what_was_typed_stays() {
     let patron = Patron::start().await;
     let jane = patron.identity("jane", &[]).await;

@@ -89,7 +89,7 @@ pub enum Column {
     Created,
     /// Its name, capital and small letters alike.
     Name,
-    /// Its owner's display name, capital and small letters alike.
+    /// Its owner's display name, capital and small letters alike; then the owner's login name and its own name.
     Owner,
     /// When it was last used; one that never was comes first.
     LastUsed,
@@ -160,8 +160,10 @@ impl Order {
             (Column::Created, true) => page!("ORDER BY p.created DESC, p.id DESC"),
             (Column::Name, false) => page!("ORDER BY LOWER(p.name), p.id"),
             (Column::Name, true) => page!("ORDER BY LOWER(p.name) DESC, p.id DESC"),
-            (Column::Owner, false) => page!("ORDER BY LOWER(i.display_name), i.name, p.id"),
-            (Column::Owner, true) => page!("ORDER BY LOWER(i.display_name) DESC, i.name DESC, p.id DESC"),
+            (Column::Owner, false) => page!("ORDER BY LOWER(i.display_name), i.name, LOWER(p.name), p.id"),
+            (Column::Owner, true) => {
+                page!("ORDER BY LOWER(i.display_name) DESC, i.name DESC, LOWER(p.name) DESC, p.id DESC")
+            }
             (Column::LastUsed, false) => page!("ORDER BY COALESCE(p.last_used, -62167219200001), p.id"),
             (Column::LastUsed, true) => {
                 page!("ORDER BY COALESCE(p.last_used, -62167219200001) DESC, p.id DESC")

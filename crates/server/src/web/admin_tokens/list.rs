@@ -9,7 +9,7 @@ use patron_store::pats::search::Found;
 
 use super::choice::Choice;
 use super::filter::{COLUMNS, Filter};
-use super::{PATH, Row};
+use super::{Offers, PATH, Row};
 use crate::app::Request;
 use crate::respond::{Answer, Failure};
 use crate::web::frame::{self, Frame, Problems};
@@ -34,8 +34,7 @@ struct ListPage {
     nobody: bool,
     scopes: Vec<String>,
     sees_managed: bool,
-    may_expire: bool,
-    may_delete: bool,
+    offers: Offers,
     choice: Choice,
     tomorrow: String,
     problems: Problems,
@@ -102,8 +101,10 @@ pub(super) async fn list_page(
         nobody: search.is_none(),
         scopes: request.app.catalogue.scopes().map(|entry| entry.name.clone()).collect(),
         sees_managed: visitor.rights.has(Right::MANAGED_READ),
-        may_expire: visitor.rights.has(Right::ALL_UPDATE),
-        may_delete: visitor.rights.has(Right::ALL_MANAGE),
+        offers: Offers {
+            expire: visitor.rights.has(Right::ALL_UPDATE),
+            delete: visitor.rights.has(Right::ALL_MANAGE),
+        },
         tomorrow: frame.zone.day(frame.now.plus_seconds(86_400)),
         frame,
         filter,

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use patron_core::rights::Right;
 
 use super::choice::Choice;
-use super::{PATH, Row, id_of};
+use super::{Offers, PATH, Row, id_of};
 use crate::app::Request;
 use crate::respond::{Answer, Failure};
 use crate::web::cookies::Notice;
@@ -19,8 +19,7 @@ struct OnePage {
     path: &'static str,
     row: Row,
     sees_identities: bool,
-    may_expire: bool,
-    may_delete: bool,
+    offers: Offers,
     choice: Choice,
     tomorrow: String,
     problems: Problems,
@@ -44,8 +43,10 @@ pub async fn one(request: Request, visitor: Visitor) -> Result<Answer, Failure> 
     let page = OnePage {
         path: PATH,
         sees_identities: visitor.rights.has(Right::AUTH_USER_READ),
-        may_expire: actor.may_set_expiry(&listed.pat),
-        may_delete: actor.require_deletable(&listed.pat).is_ok(),
+        offers: Offers {
+            expire: actor.may_set_expiry(&listed.pat),
+            delete: actor.require_deletable(&listed.pat).is_ok(),
+        },
         choice: Choice { until: "90".to_owned(), ..Choice::default() },
         tomorrow: frame.zone.day(frame.now.plus_seconds(86_400)),
         problems: Problems::default(),

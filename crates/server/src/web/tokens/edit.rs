@@ -7,7 +7,7 @@ use patron_core::patch::{Patch, Patchable};
 use patron_core::{Error, Result};
 use serde_json::json;
 
-use super::form::{Choice, Typed, choices};
+use super::form::{Choice, Typed, Was, choices};
 use super::{Badge, badge, id_of};
 use crate::app::Request;
 use crate::respond::{Answer, Failure};
@@ -63,7 +63,10 @@ fn edit_page(
 /// `GET …/{id}`: the form of a token that is there.
 pub async fn edit(request: Request, visitor: Visitor) -> Result<Answer, Failure> {
     let pat = own_one(&request, &visitor).await?;
+    let chosen = choices(&request.app.catalogue, &visitor.identity.levels, pat.scope.as_slice());
+    let chosen = chosen.into_iter().filter(|choice| choice.chosen).map(|choice| choice.name).collect();
     let typed = Typed {
+        was: Was { name: pat.name.clone(), scopes: chosen },
         name: pat.name.clone(),
         expires: "keep".to_owned(),
         date: String::new(),
@@ -79,7 +82,7 @@ pub async fn save(request: Request, visitor: Visitor) -> Result<Answer, Failure>
     let pat = own_one(&request, &visitor).await?;
     let typed = Typed::posted(&visitor.form);
     let frame = Frame::new(&request, Some(&visitor), Section::Tokens);
-    let patch = patch_of(&pat, &typed, &request, &visitor, &frame)?;
+    let patch = patch_of(&typed, &frame)?;
     match visitor.actor(&request).patch(pat.id, patch, Patchable::All).await {
         Ok(_) => Ok(frame::redirect_with(&request, TOKENS, Notice::of("notice-token-saved"))),
         Err(error @ Error::Invalid { .. }) => {
@@ -91,17 +94,14 @@ pub async fn save(request: Request, visitor: Visitor) -> Result<Answer, Failure>
     }
 }
 
-fn patch_of(pat: &Pat, typed: &Typed, request: &Request, visitor: &Visitor, frame: &Frame) -> Result<Patch> {
+fn patch_of(typed: &Typed, frame: &Frame) -> Result<Patch> {
     let replace =
         |path: &str, value: serde_json::Value| json!({"op": "replace", "path": path, "value": value});
     let mut operations = Vec::new();
-    // What stands in the form as it was is left alone: somebody else may have changed it meanwhile.
-    if typed.name != pat.name {
+    if typed.name != typed.was.name {
         operations.push(replace("/name", json!(typed.name)));
     }
-    let before = choices(&request.app.catalogue, &visitor.identity.levels, pat.scope.as_slice());
-    let before = before.iter().filter(|choice| choice.chosen).map(|choice| &choice.name);
-    if !before.eq(&typed.scopes) {
+    if typed.scopes != typed.was.scopes {
         operations.push(replace("/scope", json!(typed.scopes)));
     }
     if typed.expires != "keep" {

@@ -28,6 +28,16 @@ pub(super) struct Typed {
     pub(super) aware: bool,
     pub(super) validity: String,
     pub(super) scopes: Vec<String>,
+    /// What the form of a token that is there began with.
+    pub(super) was: Was,
+}
+
+/// The name and the scopes that a form began with. What was left as it was is not written back: somebody else may have
+/// changed it in the meantime.
+#[derive(Default, PartialEq, Eq)]
+pub(super) struct Was {
+    pub(super) name: String,
+    pub(super) scopes: Vec<String>,
 }
 
 impl Typed {
@@ -49,6 +59,7 @@ impl Typed {
             aware: false,
             validity: patron_core::pat::Validity::default().seconds().to_string(),
             scopes: scopes.map(str::to_owned).collect(),
+            was: Was::default(),
         }
     }
 
@@ -61,6 +72,10 @@ impl Typed {
             aware: form.has("aware"),
             validity: form.text("validity").trim().to_owned(),
             scopes: form.all("scope").map(str::to_owned).collect(),
+            was: Was {
+                name: form.text("was-name").to_owned(),
+                scopes: form.all("was-scope").map(str::to_owned).collect(),
+            },
         }
     }
 

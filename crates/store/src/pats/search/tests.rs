@@ -147,7 +147,9 @@ fn compare(order: Order, a: &Listed, b: &Listed) -> Ordering {
         Column::Created => a.pat.created.cmp(&b.pat.created),
         Column::Name => small(&a.pat.name).cmp(&small(&b.pat.name)),
         Column::Owner => {
-            let key = |listed: &Listed| (small(&listed.pat.owner_name), listed.owner_login.clone());
+            let key = |listed: &Listed| {
+                (small(&listed.pat.owner_name), listed.owner_login.clone(), small(&listed.pat.name))
+            };
             key(a).cmp(&key(b))
         }
         // `None` is before everything.
