@@ -1,6 +1,6 @@
 # What went wrong. `error-<field>-<rule>` stands in the place of a rule's own text, which speaks of JSON fields.
 error-title = That did not work
-error-tracking = Status { $status }. When you report this, name the tracking id
+error-tracking = Status { $status }, tracking id
 error-home = Back to my tokens
 
 error-name-Missing = Give it a name.

@@ -74,5 +74,5 @@ edit-scope-when = Changed scopes hold for the next access token; those already i
 delete-ellipsis = Delete…
 delete-title = Delete token
 delete-what = Whatever uses this token stops working at once: it and every access token made from it are refused. This cannot be undone.
-delete-type-name = To confirm, type the token's name
-delete-name-differs = That is not its name.
+delete-type-name = To confirm, type the token's name or its Client ID
+delete-name-differs = That is neither its name nor its Client ID.

@@ -289,7 +289,7 @@ pub fn redirect(request: &Request, path: &str) -> Answer {
 pub fn sign_in_first(request: &Request) -> Answer {
     let parts = &request.parts;
     if parts.method != Method::GET && parts.method != Method::HEAD {
-        return redirect(request, SIGN_IN);
+        return redirect_with(request, SIGN_IN, Notice::of("notice-session-ended"));
     }
     let here = parts.uri.path_and_query().map_or(TOKENS, PathAndQuery::as_str);
     let next = utf8_percent_encode(here, NON_ALPHANUMERIC);

@@ -4,6 +4,7 @@ use askama::Template;
 use axum::http::StatusCode;
 use patron_core::limits::{VALIDITY_MAX_SECONDS, VALIDITY_MIN_SECONDS};
 use patron_core::pat::{Draft, Pat, Rules};
+use patron_core::rights::Right;
 use patron_core::secret::Secret;
 
 use super::form::{Choice, Typed, choices};
@@ -37,6 +38,8 @@ struct MadePage {
     client_id: String,
     secret: Secret,
     url: String,
+    /// Whether it may list its owner's tokens, which the snippets do then.
+    lists: bool,
 }
 
 async fn form_page(
@@ -80,7 +83,9 @@ pub async fn create(request: Request, visitor: Visitor) -> Result<Answer, Failur
         Ok((pat, secret)) => {
             let client_id = pat.id.to_string();
             let url = request.site.url.clone();
-            let page = MadePage { frame, pat, client_id, secret, url };
+            let rights = request.app.catalogue.rights_of(&visitor.identity.levels, &pat.scope);
+            let lists = rights.has(Right::MY_READ);
+            let page = MadePage { frame, pat, client_id, secret, url, lists };
             let mut answer = frame::page(&request, StatusCode::OK, &page)?;
             Notice::secret_shown().leave(&mut answer, &request);
             Ok(answer)
