@@ -6,7 +6,7 @@ use std::sync::Arc;
 use askama::Template;
 use patron_core::error::Detail;
 use patron_core::identity::Identity;
-use patron_core::rights::Catalogue;
+use patron_core::rights::{Catalogue, Right};
 use patron_core::{Error, Result};
 
 use super::{LevelChoice, id_of, level_choices, path_of};
