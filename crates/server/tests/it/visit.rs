@@ -90,3 +90,15 @@ impl Reply {
         self.header("location").unwrap().to_owned()
     }
 }
+
+/// The one thing between two others in a page.
+#[track_caller]
+pub(crate) fn between<'a>(page: &'a str, before: &str, after: &str) -> &'a str {
+    page.split_once(before).unwrap_or_else(|| panic!("no {before} in {page}")).1.split(after).next().unwrap()
+}
+
+/// The rows of a page's tables, by their names, in their order.
+pub(crate) fn names(page: &str) -> Vec<String> {
+    let parts = page.split("<th scope=\"row\"").skip(1);
+    parts.map(|part| between(part, "<bdi class=\"name\">", "</bdi>").to_owned()).collect()
+}
