@@ -10,7 +10,6 @@ use patron_store::pats::search::{Column, Expires, Managed, Order, Search, Spelli
 use crate::actor::Actor;
 use crate::web::{Form, pager};
 
-const SECONDS_A_DAY: i64 = 86_400;
 /// The most days that a filter looks back or ahead: a hundred years.
 const MOST_DAYS: i64 = 36_525;
 
@@ -141,7 +140,7 @@ impl Filter {
         let now = actor.app.clock.now();
         let away = |days: &str, way: i64| -> Timestamp {
             // Read before, so it is a number.
-            now.plus_seconds(way * days.parse::<i64>().unwrap_or_default() * SECONDS_A_DAY)
+            now.plus_days(way * days.parse::<i64>().unwrap_or_default())
         };
         let scope = Some(&self.scope).filter(|scope| !scope.is_empty());
         Search {
