@@ -13,7 +13,7 @@ use plotters::prelude::{
 };
 use plotters::style::FontTransform;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
-use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+use unicode_width::UnicodeWidthChar as _;
 
 /// Width of a chart in its own unit; on the page it is as wide as its place.
 const WIDTH: u32 = 420;
@@ -31,8 +31,8 @@ const SCALE: u32 = 26;
 const SCALE_LEFT: u32 = 40;
 /// Size of the letters.
 const LETTERS: i32 = 16;
-/// Columns of a label, of which a wide letter takes two.
-const LABEL_COLUMNS: usize = 18;
+/// Space for a label, in tenths of the letters' size on the page.
+const LABEL_TENTHS: usize = 106;
 /// Space at the end of a scale, for half of its last number.
 const MARGIN: u32 = 12;
 /// Lines of the grid.
@@ -214,11 +214,11 @@ fn draw_upright(area: &Area<'_>, bars: &[Bar]) -> Drawing {
 
 /// A label that fits its place; the table below has the whole.
 fn shortened(label: &str) -> String {
-    if label.width() <= LABEL_COLUMNS {
+    if label.chars().map(tenths).sum::<usize>() <= LABEL_TENTHS {
         return label.to_owned();
     }
-    let mut left = LABEL_COLUMNS - 1;
-    let fits = |letter: &char| match left.checked_sub(letter.width().unwrap_or(0)) {
+    let mut left = LABEL_TENTHS - tenths('…');
+    let fits = |letter: &char| match left.checked_sub(tenths(*letter)) {
         Some(rest) => {
             left = rest;
             true
@@ -228,6 +228,22 @@ fn shortened(label: &str) -> String {
     let mut short: String = label.chars().take_while(fits).collect();
     short.push('…');
     short
+}
+
+/// How wide a letter is, in tenths of the letters' size, in the widest of the common typefaces without serifs: which one
+/// a reader has is not known here.
+fn tenths(letter: char) -> usize {
+    match letter {
+        ' ' | '!' | '\'' | '(' | ')' | ',' | '-' | '.' | '/' | ':' | ';' | 'I' | '[' | ']' | 'f' | 'i'
+        | 'j' | 'l' | 'r' | 't' | '|' => 4,
+        '%' | '@' | 'M' | 'W' | 'm' | 'w' | '…' => 10,
+        '#' | '&' | '+' | '<'..='>' | 'A'..='Z' => 8,
+        other => match other.width() {
+            Some(2) => 10,
+            Some(1) => 6,
+            _ => 0,
+        },
+    }
 }
 
 /// A number of at most four signs where there are many of them: `950`, `1.2k`, `87k`, `2.3M`.
@@ -300,9 +316,12 @@ mod tests {
         let picture = upright("weeks", "Weeks", &all).unwrap();
         let heights: Vec<_> = extents(&picture).iter().map(|(_, height)| *height).collect();
         assert!(
-            (heights[0] - 2 * heights[1]).abs() <= 1 && heights[2] == 0 && heights[0] > 150,
+            (heights[0] - 2 * heights[1]).abs() <= 1 && heights[2] == 0 && heights[0] > 120,
             "{heights:?}"
         );
+        assert!(!picture.contains("rotate("), "short numbers stand upright");
+        let long = bars(&[("first", 100), ("second", 1)]);
+        assert!(upright("weeks", "Weeks", &long).unwrap().contains("rotate(270"));
     }
 
     #[test]
@@ -319,9 +338,10 @@ mod tests {
     #[test]
     fn long_labels_and_numbers_are_shortened() {
         assert_eq!(shortened("Jane Doe"), "Jane Doe");
-        assert_eq!(shortened(&"x".repeat(18)), "x".repeat(18));
-        assert_eq!(shortened(&"x".repeat(19)), format!("{}…", "x".repeat(17)));
-        assert_eq!(shortened(&"漢".repeat(10)), format!("{}…", "漢".repeat(8)));
+        assert_eq!(shortened(&"x".repeat(17)), "x".repeat(17));
+        assert_eq!(shortened(&"x".repeat(18)), format!("{}…", "x".repeat(16)));
+        assert_eq!(shortened(&"漢".repeat(11)), format!("{}…", "漢".repeat(9)));
+        assert_eq!(shortened(&"W".repeat(255)), format!("{}…", "W".repeat(9)));
         for (number, text) in
             [(0, "0"), (999, "999"), (1_000, "1k"), (1_250, "1.2k"), (99_999, "99k"), (2_300_000, "2.3M")]
         {

@@ -8,7 +8,7 @@
     reason = "a test fails by panicking, in what its functions share too"
 )]
 
-mod all_tokens;
+mod admin_tokens;
 mod audit;
 mod browser;
 mod checks;

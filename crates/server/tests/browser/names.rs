@@ -1,5 +1,7 @@
 //! Names that people and attackers choose stand on every page as they are, and break no layout.
 
+use serde_json::json;
+
 use crate::browser::{Browser, Look};
 use crate::site::{Person, Site, TOKENS};
 
@@ -113,6 +115,68 @@ fn names_of_people_stand_as_they_are() {
         browser.expect_no_sideways_scrolling();
         browser.wait("the menu", browser.find(".menu summary").click());
         browser.expect_no_sideways_scrolling();
+        browser.expect_silent_console();
+    }
+}
+
+/// Everyone's names, of people and of their tokens, on the pages of administrators.
+#[test]
+fn names_stand_as_they_are_on_pages_of_administrators() {
+    let site = Site::start();
+    let admin = site.admin();
+    let mut made = Vec::new();
+    for (kind, name) in names() {
+        let person = site.person(&name, &name, &[]);
+        let token = site.token(&person, &name, &["--never-expires", "--scope", &"w".repeat(255)]);
+        made.push((kind, name, person, token["id"].as_str().unwrap().to_owned()));
+    }
+    for look in [Look::LIGHT, Look::PHONE] {
+        let browser = site.signed_in(look, &admin);
+        browser.go("/ui/a/personal-access-tokens");
+        browser.expect_names("tbody th .name");
+        browser.expect_names("tbody td .name");
+        browser.check("all-tokens-names");
+        for (number, (_, _, _, id)) in made.iter().enumerate() {
+            let tick = browser.find(&format!("input[name='id'][value='{id}']"));
+            browser.wait("a box", tick.click());
+            assert_eq!(
+                browser.run("return document.querySelectorAll('tbody :checked').length", vec![]),
+                number + 1
+            );
+        }
+        browser.press("Delete…");
+        browser.expect_names("tbody th .name");
+        browser.check("all-tokens-delete-names");
+        browser.go("/ui/a/identities");
+        browser.expect_names("tbody th .name");
+        browser.expect_names("tbody td .name");
+        browser.check("identities-names");
+        browser.go("/ui/a/audit");
+        browser.expect_names("tbody td .name");
+        browser.check("audit-names");
+        browser.go("/ui/a/dashboard");
+        browser.expect_no_sideways_scrolling();
+        let script = "return [...document.querySelectorAll('.chart text')].filter(text =>
+            text.getBoundingClientRect().left < text.closest('.card').getBoundingClientRect().left)
+            .map(text => text.textContent)";
+        assert_eq!(browser.run(script, vec![]), json!([]), "labels that stick out of their chart ({look})");
+        browser.check("dashboard-names");
+        for (kind, name, person, id) in &made {
+            let shows = |path: &str, selector: &str| {
+                browser.go(path);
+                let script = "return document.querySelector(arguments[0]).textContent";
+                assert_eq!(
+                    browser.run(script, vec![selector.into()]),
+                    name.as_str(),
+                    "{kind}: {path} ({look})"
+                );
+                browser.expect_no_sideways_scrolling();
+            };
+            shows(&format!("/ui/a/personal-access-tokens/{id}"), "h1");
+            shows(&format!("/ui/a/personal-access-tokens/{id}/delete"), ".facts .name");
+            shows(&format!("/ui/a/identities/{}", person.id), "h1");
+            shows(&format!("/ui/a/identities/{}/disable", person.id), ".facts .name");
+        }
         browser.expect_silent_console();
     }
 }

@@ -1,5 +1,6 @@
 //! Every page stands all checks in every look, and leaves its picture.
 
+use crate::admin_tokens::populated;
 use crate::browser::{Browser, Look};
 use crate::site::{Site, TOKENS};
 
@@ -31,6 +32,7 @@ macro_rules! in_every_look {
 in_every_look! {
     one_s_own => check_one_s_own;
     an_administrator_s => check_an_administrator_s;
+    everyone_s_tokens => check_everyone_s_tokens;
     the_api_s => check_the_api_s;
 }
 
@@ -89,6 +91,34 @@ fn check_one_s_own(look: Look) {
     browser.see("/ui/sign-out", "sign-out");
     browser.press("Sign out");
     browser.check("signed-out");
+}
+
+/// The pages about everyone's tokens.
+fn check_everyone_s_tokens(look: Look) {
+    let (site, admin) = populated();
+    let browser = site.signed_in(look, &admin);
+    let tokens = "/ui/a/personal-access-tokens";
+    browser.see("/ui/a/dashboard", "dashboard");
+    browser.see(tokens, "all-tokens");
+    browser.see(&format!("{tokens}?use=unused&sort=used&dir=desc&owner=max"), "all-tokens-found");
+    browser.see(&format!("{tokens}?owner=nobody"), "all-tokens-nobody");
+    browser.see(&format!("{tokens}?q=nothing"), "all-tokens-no-match");
+    for (act, page) in [("Set expiry…", "all-tokens-expiry"), ("Delete…", "all-tokens-delete")] {
+        browser.go(&format!("{tokens}?q=token&sort=owner"));
+        browser.press(act);
+        browser.check("all-tokens-problem");
+        browser.tick("All 21 that match");
+        browser.press(act);
+        browser.check(page);
+    }
+    browser.go(&format!("{tokens}?owner=bob"));
+    browser.press("bob's token 1");
+    browser.check("admin-token");
+    browser.press("Delete…");
+    browser.check("admin-token-delete");
+    browser.fill("To confirm, type the token's name", "something else");
+    browser.press("Delete token");
+    browser.check("admin-token-delete-problem");
 }
 
 /// What an administrator has besides.

@@ -84,9 +84,18 @@ impl Site {
 
     /// Puts a token's end into the past, behind Patron's back: what time does.
     pub(crate) fn expire(&self, token: &Value) {
-        let sql = "UPDATE pats SET expires = created + 1 WHERE id = ?1";
+        self.set_expiry(token, "created + 1");
+    }
+
+    /// Takes a token's end away, behind Patron's back.
+    pub(crate) fn never_expire(&self, token: &Value) {
+        self.set_expiry(token, "NULL");
+    }
+
+    fn set_expiry(&self, token: &Value, expires: &str) {
         let id = hex::decode(token["id"].as_str().unwrap()).unwrap();
-        assert_eq!(self.database().execute(sql, [id]).unwrap(), 1);
+        let sql = format!("UPDATE pats SET expires = {expires} WHERE id = ?1");
+        assert_eq!(self.database().execute(&sql, [id]).unwrap(), 1);
     }
 
     /// A connection of the test's own to the database, behind Patron's back.

@@ -2,7 +2,7 @@
 
 use patron_core::id::{IdentityId, TenantKey};
 use patron_core::identity::Identity;
-use patron_core::limits::NAME_CHARS;
+use patron_core::name::could_be_name;
 use patron_core::{Error, Result};
 
 use super::{Order, identity};
@@ -64,11 +64,6 @@ impl Search {
         }
     }
 
-    /// Whether nothing can be found: no name is so long or has such characters, and an engine may refuse them.
-    fn is_hopeless(&self) -> bool {
-        self.text.chars().count() > NAME_CHARS || self.text.chars().any(char::is_control)
-    }
-
     /// The id that the text is; null, which equals nothing, when it is none.
     fn id(&self) -> Value {
         IdentityId::parse(&self.text).map_or(Value::Null, Value::from)
@@ -85,7 +80,7 @@ impl Store {
         offset: u32,
         limit: u32,
     ) -> Result<(Vec<Found>, u64)> {
-        if search.is_hopeless() {
+        if !could_be_name(&search.text) {
             return Ok((Vec::new(), 0));
         }
         self.db
