@@ -5,6 +5,7 @@
 
 use crate::error::{Detail, Error, Result, shorten};
 use crate::id::IdentityId;
+use crate::identity::Identity;
 use crate::rights::{Catalogue, PAT_RIGHTS, PLATFORM, Right, RightSet};
 use crate::scope::{self, ScopeList};
 
@@ -46,7 +47,12 @@ pub fn no_such_pat() -> Error {
     Error::not_found("There is no such personal access token.")
 }
 
-impl Holder<'_> {
+impl<'a> Holder<'a> {
+    /// An identity with a credential of these rights and scopes; without scopes for a web session, which has all.
+    pub fn of(identity: &'a Identity, rights: RightSet, scopes: Option<&'a ScopeList>) -> Self {
+        Self { identity: identity.id, levels: &identity.levels, rights, scopes }
+    }
+
     /// Refuses a caller without `right`.
     pub fn require(&self, catalogue: &Catalogue, right: Right) -> Result<()> {
         self.require_any(catalogue, &[right])

@@ -8,7 +8,6 @@ use patron_core::rights::Right;
 use patron_core::secret::Secret;
 
 use super::form::{Choice, Typed, choices};
-use super::list::own;
 use crate::app::Request;
 use crate::respond::{Answer, Failure};
 use crate::web::cookies::Notice;
@@ -50,9 +49,9 @@ async fn form_page(
 ) -> Result<Answer, Failure> {
     let app = &request.app;
     let limit = app.settings.pat_limits.per_owner;
-    let room = own(&visitor.actor(request)).await?.len() < limit as usize;
+    let room = visitor.actor(request).own().await?.len() < limit as usize;
     let frame = Frame::new(request, Some(visitor), Section::Tokens);
-    let tomorrow = frame.zone.day(frame.now.plus_seconds(86_400));
+    let tomorrow = frame.tomorrow();
     let choices = choices(&app.catalogue, &visitor.identity.levels, &typed.scopes);
     let (least_validity, most_validity) = (VALIDITY_MIN_SECONDS, VALIDITY_MAX_SECONDS);
     let status = problems.status();
