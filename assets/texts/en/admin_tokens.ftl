@@ -111,6 +111,7 @@ stopped-left = { $count ->
     [one] { $count } token was not, and is as it was.
    *[other] { $count } tokens were not, and are as they were.
 }
+stopped-time = It took too long. Choose the rest of them again to go on.
 stopped-tracking = When you report this, name the tracking id
 stopped-back = Back to the tokens
 

@@ -27,6 +27,14 @@ pub fn person_given(field: &'static str, given: &str) -> Result<String> {
     Ok(name.to_owned())
 }
 
+/// Whether the name of anything that is kept can be this text or contain it: at most [`NAME_CHARS`] characters, no
+/// control characters. Asked before a text from outside is looked for, since an engine may refuse what no name has:
+/// PostgreSQL knows no text with a NUL in it.
+pub fn could_be_name(text: &str) -> bool {
+    // No character takes more than 4 bytes, so that a long text is not counted.
+    text.len() <= 4 * NAME_CHARS && text.chars().count() <= NAME_CHARS && !text.chars().any(char::is_control)
+}
+
 /// The name of a tenant: a DNS label of lowercase letters, digits and inner hyphens, at most 63.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TenantName(String);
@@ -102,6 +110,16 @@ mod tests {
     }
 
     #[test]
+    fn no_name_is_longer_or_has_control_characters() {
+        for text in ["", "a", " ", "<\u{202e}👩‍🚀", &"名".repeat(255), &"🚀".repeat(255)] {
+            assert!(could_be_name(text), "{text}");
+        }
+        for text in ["\u{0}", "a\u{0}b", "\n", "\u{85}", &"a".repeat(256), &"🚀".repeat(256)] {
+            assert!(!could_be_name(text), "{text:?}");
+        }
+    }
+
+    #[test]
     fn tenants_are_dns_labels() {
         for good in ["a", "acme", "a-1", "0", &"a".repeat(63)] {
             assert!(TenantName::parse(good).is_ok(), "{good}");
@@ -115,6 +133,7 @@ mod tests {
         #[test]
         fn an_accepted_name_reads_as_itself(given in "\\PC{0,300}") {
             if let Ok(name) = person_given("name", &given) {
+                prop_assert!(could_be_name(&name));
                 prop_assert_eq!(person_given("name", &name).unwrap(), name);
             }
         }

@@ -57,8 +57,13 @@ pub const COUNTED: usize = 100_000;
 pub const PAGE_FORM_FIELDS: usize = 256;
 /// Tokens that an administrator can change or delete at once from a page.
 pub const BULK_TOKENS: u32 = 5_000;
-/// PATs that one transaction deletes: a part of what an administrator deletes at once.
-pub const DELETED_AT_ONCE: usize = 50;
+/// PATs that one transaction changes or deletes: a part of what an administrator does to many.
+pub const CHANGED_AT_ONCE: usize = 50;
+/// How long that may take before no further part of it begins: short enough that its answer, and a last part that waits
+/// for the database, is within [`HANDLER_TIMEOUT`].
+pub const BULK_TIME: Duration = Duration::from_secs(30);
+/// Days that a filter of a page looks back or ahead: a hundred years.
+pub const FILTER_DAYS: i64 = 36_525;
 /// Passwords that may wait for their hash, which takes tens of milliseconds each; further ones are told 503.
 pub const PASSWORDS_WAITING: usize = 64;
 /// Wrong passwords that a login name, or a browser or a session that is known, may see in [`GUESS_WINDOW_SECONDS`].

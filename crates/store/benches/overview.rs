@@ -104,14 +104,7 @@ async fn main() {
     let tenant = populate(&store, &path, now).await;
     println!("{} PATs of {OWNERS} owners in {:.1?}", OWNERS * PATS_PER_OWNER, begun.elapsed());
     pages(&store, tenant, now).await;
-    measure("numbers: counts", async || store.pat_counts(tenant, true).await.expect("counts")).await;
-    measure("numbers: last uses", async || store.pat_last_uses(tenant, true).await.expect("uses")).await;
-    measure("numbers: expiries by week", async || store.pat_expiries(tenant, true).await.expect("weeks"))
-        .await;
-    measure("numbers: never expiring by owner", async || {
-        store.neverending_pats(tenant, true, 10).await.expect("owners")
-    })
-    .await;
+    measure("numbers", async || store.pat_numbers(tenant, true, 10).await.expect("numbers")).await;
 }
 
 async fn pages(store: &Store, tenant: TenantKey, now: Timestamp) {

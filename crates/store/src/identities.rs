@@ -8,6 +8,7 @@ use patron_core::error::Detail;
 use patron_core::id::{IdentityId, TenantKey};
 use patron_core::identity::{self, Draft, Identity};
 use patron_core::limits::NAME_CHARS;
+use patron_core::name::could_be_name;
 use patron_core::rights::ORG_ADMIN;
 use patron_core::{Error, Result};
 
@@ -169,6 +170,9 @@ impl Store {
 
     /// The identity of this login name in the tenant.
     pub async fn identity_named(&self, tenant: TenantKey, name: String) -> Result<Option<Identity>> {
+        if !could_be_name(&name) {
+            return Ok(None);
+        }
         self.db
             .read("identity_named", move |tx| {
                 let name = name.clone();

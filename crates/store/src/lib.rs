@@ -205,6 +205,21 @@ mod tests {
         assert!(held > 20, "{held} statements were found");
     }
 
+    /// A server gives a placeholder the type of what it is first compared with, and a number in a statement is no
+    /// `BIGINT`.
+    #[test]
+    fn no_placeholder_has_its_type_from_a_number_in_the_statement() {
+        for source in [include_str!("pats/numbers.rs"), include_str!("pats/search.rs")] {
+            for sql in literals(source) {
+                for (at, _) in sql.match_indices('$') {
+                    let behind = sql[at + 1..].trim_start_matches(|c: char| c.is_ascii_digit());
+                    let compared = behind.strip_prefix(" = ").unwrap_or_default();
+                    assert!(!compared.starts_with(|c: char| c.is_ascii_digit()), "{sql}");
+                }
+            }
+        }
+    }
+
     #[tokio::test]
     async fn a_pat_of_an_owner_elsewhere_is_not_shown_with_its_name() {
         let fixture = Fixture::new().await;

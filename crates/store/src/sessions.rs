@@ -4,6 +4,7 @@ use patron_core::audit::{Action, Context, Event, Party};
 use patron_core::id::{IdentityId, TenantKey};
 use patron_core::identity::Identity;
 use patron_core::limits::{SESSION_SEEN_STEP_SECONDS, SESSIONS_PER_IDENTITY};
+use patron_core::name::could_be_name;
 use patron_core::secret::SessionHash;
 use patron_core::time::Timestamp;
 use patron_core::{Error, Result};
@@ -107,6 +108,9 @@ impl Store {
 
     /// What the password of this login name is held against.
     pub async fn credentials_of(&self, tenant: TenantKey, name: String) -> Result<Option<Credentials>> {
+        if !could_be_name(&name) {
+            return Ok(None);
+        }
         self.db
             .read("credentials_of", move |tx| {
                 let name = name.clone();

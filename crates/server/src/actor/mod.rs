@@ -21,7 +21,6 @@ use patron_core::scope::ScopeList;
 use crate::app::App;
 pub use bulk::{Outcome, Stopped};
 pub use identities::LevelsChange;
-pub use overview::Numbers;
 pub use pats::PatReader;
 
 /// An identity acting with a credential that was good when its request came.

@@ -2,8 +2,9 @@
 
 use patron_core::Result;
 use patron_core::access::{Whose, no_such_pat};
-use patron_core::id::PatId;
-use patron_store::pats::numbers::{Counts, LastUses, Neverending, Weeks};
+use patron_core::id::{IdentityId, PatId};
+use patron_core::rights::Right;
+use patron_store::pats::numbers::Numbers;
 use patron_store::pats::search::{Found, Listed, Managed, Order, Search};
 
 use super::Actor;
@@ -12,34 +13,43 @@ use super::pats::target;
 /// How many owners of PATs that never expire are told.
 const OWNERS: u32 = 10;
 
-/// The PATs of the tenant in numbers, managed ones among them where the identity may see those.
-#[derive(Debug)]
-pub struct Numbers {
-    /// How many there are of what kind.
-    pub counts: Counts,
-    /// How long ago they were last used.
-    pub last_uses: LastUses,
-    /// How many expire in each of the next weeks.
-    pub expiries: Weeks,
-    /// Who has the most that never expire.
-    pub neverending: Vec<Neverending>,
-}
-
 impl Actor {
-    /// Everyone's PATs in numbers.
+    /// Everyone's PATs in numbers, managed ones among them where the identity may see those.
     ///
     /// # Errors
     /// Forbidden without the right to everyone's PATs.
     pub async fn numbers(&self) -> Result<Numbers> {
         let managed = self.holder().list(&self.app.catalogue, Whose::Everyones)?;
         self.app.recorder.settle().await;
-        let (store, tenant) = (&self.app.store, self.tenant);
-        Ok(Numbers {
-            counts: store.pat_counts(tenant, managed).await?,
-            last_uses: store.pat_last_uses(tenant, managed).await?,
-            expiries: store.pat_expiries(tenant, managed).await?,
-            neverending: store.neverending_pats(tenant, managed, OWNERS).await?,
-        })
+        self.app.store.pat_numbers(self.tenant, managed, OWNERS).await
+    }
+
+    /// Whether it sees who else there is, PATs or not.
+    pub fn sees_identities(&self) -> bool {
+        self.rights.has(Right::AUTH_USER_READ)
+    }
+
+    /// Whether it sees the platform's PATs among everyone's.
+    pub fn sees_managed(&self) -> bool {
+        self.rights.has(Right::MANAGED_READ)
+    }
+
+    /// Whose PATs alone are to be looked for: the identity of this id or login name.
+    ///
+    /// Whether there is one is for those to be told who see identities ([`Actor::sees_identities`]). To others nobody
+    /// must look like somebody without PATs.
+    ///
+    /// # Errors
+    /// Forbidden without the right to everyone's PATs.
+    pub async fn owner_named(&self, text: &str) -> Result<Option<IdentityId>> {
+        self.holder().list(&self.app.catalogue, Whose::Everyones)?;
+        let store = &self.app.store;
+        if let Some(id) = IdentityId::parse(text)
+            && store.identity(self.tenant, id).await?.is_some()
+        {
+            return Ok(Some(id));
+        }
+        Ok(store.identity_named(self.tenant, text.to_owned()).await?.map(|identity| identity.id))
     }
 
     /// Up to `limit` of everyone's PATs that `search` is for, from the `offset`th on, and how many there are in all.

@@ -9,11 +9,10 @@ use patron_core::filter::Filter;
 use patron_core::id::PatId;
 use patron_core::pat::{self, Draft, Pat, Rules};
 use patron_core::patch::{Patch, Patchable};
-use patron_core::rights::Right;
 use patron_core::secret::Secret;
 use patron_core::time::Timestamp;
 use patron_store::Store;
-use patron_store::pats::{Creation, Selection};
+use patron_store::pats::{Creation, Decision, Selection};
 
 use super::Actor;
 use crate::body::Page;
@@ -115,18 +114,26 @@ impl Actor {
     /// # Errors
     /// Forbidden without the right to bulk updates; as [`Store::bulk_update_pats`] and [`Actor::patch`].
     pub async fn bulk_update(&self, update: BulkUpdate) -> Result<Vec<Pat>> {
-        self.holder().require(&self.app.catalogue, Right::ALL_UPDATE)?;
         let BulkUpdate { ids, patch } = update;
+        let decide = self.bulk_decision(patch)?;
+        // As in a patch of one.
+        self.app.recorder.settle().await;
+        self.app.store.bulk_update_pats(self.context.clone(), self.tenant, ids, decide).await
+    }
+
+    /// What a bulk update makes of a PAT; `None` of one that the identity may not know of.
+    ///
+    /// # Errors
+    /// Forbidden without the right to bulk updates; the decision, as [`Actor::patch`].
+    pub(super) fn bulk_decision(&self, patch: Patch) -> Result<Decision<Option<Pat>>> {
+        self.require_setting_expiry()?;
         let (actor, now) = (self.clone(), self.app.clock.now());
-        let decide = move |pat: &Pat| {
+        Ok(Arc::new(move |pat: &Pat| {
             if !actor.holder().bulk_update(&actor.app.catalogue, target(pat))? {
                 return Ok(None);
             }
             actor.patched(pat, &patch, Patchable::ExpiryOnly, now).map(Some)
-        };
-        // As in a patch of one.
-        self.app.recorder.settle().await;
-        self.app.store.bulk_update_pats(self.context.clone(), self.tenant, ids, Arc::new(decide)).await
+        }))
     }
 
     /// What a patch makes of a PAT, within the scopes of the credential in use.

@@ -3,15 +3,13 @@
 use askama::Template;
 use axum::http::StatusCode;
 use patron_core::Result;
-use patron_core::rights::Right;
 use patron_core::time::Timestamp;
-use patron_store::pats::numbers::{Counts, LastUses, Neverending, Weeks};
+use patron_store::pats::numbers::{Counts, LastUses, Neverending, Numbers, Weeks};
 
 use super::admin_tokens::PATH as TOKENS;
 use super::charts::{self, Bar};
 use super::frame::{self, Frame};
 use super::{Section, Visitor};
-use crate::actor::Numbers;
 use crate::app::Request;
 use crate::respond::{Answer, Failure};
 
@@ -59,9 +57,10 @@ struct ChartRow {
 
 /// `GET /ui/a/dashboard`.
 pub async fn dashboard(request: Request, visitor: Visitor) -> Result<Answer, Failure> {
-    let Numbers { counts, last_uses, expiries, neverending } = visitor.actor(&request).numbers().await?;
+    let actor = visitor.actor(&request);
+    let Numbers { counts, last_uses, expiries, neverending } = actor.numbers().await?;
     let frame = Frame::new(&request, Some(&visitor), Section::Dashboard);
-    let stats = stats(&counts, visitor.rights.has(Right::MANAGED_READ), &frame);
+    let stats = stats(&counts, actor.sees_managed(), &frame);
     let charts = vec![
         uses_chart(&last_uses, &frame)?,
         weeks_chart(&expiries, &frame)?,

@@ -49,6 +49,7 @@ mod usage;
 mod uses;
 mod visit;
 mod web_access;
+mod web_admin_bulk;
 mod web_admin_tokens;
 mod web_audit;
 mod web_identities;

@@ -6,7 +6,7 @@ use patron_core::pat::Draft;
 use crate::support::{Call, Pat, Patron};
 use crate::visit::Visit;
 
-const TOKENS: &str = "/ui/a/personal-access-tokens";
+pub(crate) const TOKENS: &str = "/ui/a/personal-access-tokens";
 const DASHBOARD: &str = "/ui/a/dashboard";
 const DAY: i64 = 86_400;
 
@@ -17,13 +17,13 @@ fn between<'a>(page: &'a str, before: &str, after: &str) -> &'a str {
 }
 
 /// The rows of a page's tables, by the names of the tokens, in their order.
-fn names(page: &str) -> Vec<String> {
+pub(crate) fn names(page: &str) -> Vec<String> {
     let parts = page.split("<th scope=\"row\"").skip(1);
     parts.map(|part| between(part, "<bdi class=\"name\">", "</bdi>").to_owned()).collect()
 }
 
 /// The hidden fields and the pressed button of the form that leads to a path, without the CSRF token.
-fn fields(page: &str, path: &str) -> Vec<(String, String)> {
+pub(crate) fn fields(page: &str, path: &str) -> Vec<(String, String)> {
     let form = between(page, &format!("action=\"{path}\">"), "</form>");
     let inputs = form.split("<input type=\"hidden\" ").skip(1);
     let field = |input: &str| {
@@ -32,22 +32,22 @@ fn fields(page: &str, path: &str) -> Vec<(String, String)> {
     inputs.map(field).filter(|(name, _)| name != "csrf").collect()
 }
 
-fn borrowed(fields: &[(String, String)]) -> Vec<(&str, &str)> {
+pub(crate) fn borrowed(fields: &[(String, String)]) -> Vec<(&str, &str)> {
     fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
 }
 
 /// The administrator, and people with tokens.
-struct Scene {
-    patron: Patron,
+pub(crate) struct Scene {
+    pub(crate) patron: Patron,
     admin: Identity,
-    jane: Identity,
+    pub(crate) jane: Identity,
     bob: Identity,
 }
 
 impl Scene {
     /// Jane has `ci`, `nightly` and `old`, Bob `ci` and a managed one. `old` has expired, `nightly` expires in 20
     /// days, Jane's `ci` was used; 100 days have passed, and then `new` was made.
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let patron = Patron::start().await;
         let admin = patron.identity("eve", &["ORG_ADMIN"]).await;
         let (jane, bob) = (patron.identity("jane", &[]).await, patron.identity("bob", &[]).await);
@@ -69,23 +69,26 @@ impl Scene {
         Self { patron, admin, jane, bob }
     }
 
-    async fn visit(&self) -> Visit<'_> {
+    pub(crate) async fn visit(&self) -> Visit<'_> {
         self.patron.visit(&self.admin).await
     }
 
     /// The names of all tokens that there are, as the API lists them.
-    async fn left(&self) -> Vec<String> {
+    pub(crate) async fn left(&self) -> Vec<String> {
         self.patron.listed(&self.patron.admin.basic(), "").await
     }
 
     /// When a token expires, as the API says it.
-    async fn expires(&self, id: &str) -> serde_json::Value {
+    pub(crate) async fn expires(&self, id: &str) -> serde_json::Value {
         self.patron.shown(&self.patron.admin.basic(), id).await["expirationDate"].clone()
     }
 }
 
 /// Shows a preview and gives what its form carries.
-async fn previewed(visit: &mut Visit<'_>, posted: &[(&str, &str)]) -> (String, Vec<(String, String)>) {
+pub(crate) async fn previewed(
+    visit: &mut Visit<'_>,
+    posted: &[(&str, &str)],
+) -> (String, Vec<(String, String)>) {
     let page = visit.post(&format!("{TOKENS}/preview"), posted).await.expect(200).text();
     let fields = fields(&page, &format!("{TOKENS}/bulk"));
     (page, fields)
@@ -103,6 +106,9 @@ async fn every_filter_finds_what_it_says() {
         ("?owner=jane&sort=name", &["ci", "nightly", "old"]),
         (&format!("?owner={jane}&sort=name&dir=desc"), &["old", "nightly", "ci"]),
         ("?owner=nobody", &[]),
+        ("?owner=%00", &[]),
+        ("?q=ci%00", &[]),
+        ("?scope=%00", &[]),
         ("?scope=demo:orders:read", &["ci"]),
         ("?scope=idn:my-personal-access-tokens:read", &["ci"]),
         ("?scope=demo:orders", &[]),
@@ -158,6 +164,7 @@ async fn ten_thousand_are_paged() {
     let patron = Patron::start().await;
     let admin = patron.identity("eve", &["ORG_ADMIN"]).await;
     let jane = patron.identity("jane", &[]).await;
+    patron.pass_seconds(1);
     patron.pat(&jane, "first", &[]).await;
     let copy = "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 9999) \
                 INSERT INTO pats (id, tenant, owner, name, scope, secret_hash, created, last_used, managed, validity, \
@@ -364,6 +371,36 @@ async fn rights_decide_what_is_offered_and_what_is_done() {
         }
     }
     assert_eq!(patron.listed(&patron.admin.basic(), "").await.len(), 3, "nothing has happened");
+}
+
+#[tokio::test]
+async fn who_may_not_read_identities_is_not_told_whether_there_is_one() {
+    let patron = Patron::with(|settings| {
+        let read = vec!["idn:all-personal-access-tokens:read".to_owned()];
+        settings.levels.insert("READER".to_owned(), read);
+    })
+    .await;
+    let idle = patron.identity("idle", &[]).await;
+    let jane = patron.identity("jane", &[]).await;
+    patron.pat(&jane, "hers", &[]).await;
+    let (idle_id, nobodys_id) = (idle.id.to_string(), "0".repeat(32));
+    let (reader, admin) =
+        (patron.identity("reader", &["READER"]).await, patron.identity("eve", &["ORG_ADMIN"]).await);
+    let (mut reads, mut administers) = (patron.visit(&reader).await, patron.visit(&admin).await);
+    for (somebody, nobody) in [("idle", "nobody"), (&idle_id, &nobodys_id)] {
+        let mut page = async |owner: &str| {
+            let page = reads.get(&format!("{TOKENS}?owner={owner}&expiry=never")).await.expect(200).text();
+            assert!(page.contains("No token matches."), "{page}");
+            page.replace(owner, "OWNER")
+        };
+        assert_eq!(page(somebody).await, page(nobody).await);
+        for (owner, told) in [(somebody, false), (nobody, true)] {
+            let page = administers.get(&format!("{TOKENS}?owner={owner}")).await.expect(200).text();
+            assert_eq!(page.contains("id=\"owner-problem\""), told, "{owner}");
+        }
+    }
+    let page = reads.get(&format!("{TOKENS}?owner=jane")).await.expect(200).text();
+    assert_eq!(names(&page), ["hers"], "whose tokens are seen, can be looked for");
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use patron_core::id::{IdentityId, TenantKey};
 use patron_core::identity::Identity;
-use patron_core::limits::NAME_CHARS;
+use patron_core::name::could_be_name;
 use patron_core::{Error, Result};
 
 use super::{Order, identity};
@@ -56,11 +56,6 @@ impl Search {
         }
     }
 
-    /// Whether nothing can be found: no name is so long or has such characters, and an engine may refuse them.
-    fn is_hopeless(&self) -> bool {
-        self.text.chars().count() > NAME_CHARS || self.text.chars().any(char::is_control)
-    }
-
     /// The pattern of what contains the text; `!` is its escape.
     fn pattern(&self) -> String {
         let mut pattern = String::from("%");
@@ -90,7 +85,7 @@ impl Store {
         offset: u32,
         limit: u32,
     ) -> Result<(Vec<Found>, u64)> {
-        if search.is_hopeless() {
+        if !could_be_name(&search.text) {
             return Ok((Vec::new(), 0));
         }
         self.db

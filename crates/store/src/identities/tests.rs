@@ -95,3 +95,21 @@ async fn a_level_that_looks_like_the_administrators_is_none() {
     change(disabled.id, &enable).await.unwrap();
     change(id, &disable).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_login_name_that_none_can_be_is_not_looked_for() {
+    let fixture = Fixture::new().await;
+    let jane = fixture.identity(fixture.tenant, "jane", &[]).await;
+    assert_eq!(fixture.store.identity_named(fixture.tenant, "jane".to_owned()).await.unwrap(), Some(jane));
+    for name in ["a\u{0}b", &"x".repeat(256)] {
+        // So that the engine would find it.
+        fixture.file().execute("UPDATE identities SET name = ?1", [name]).unwrap();
+        let found = fixture.store.identity_named(fixture.tenant, name.to_owned()).await.unwrap();
+        assert_eq!(found, None, "{name:?}");
+        let found = fixture.store.credentials_of(fixture.tenant, name.to_owned()).await.unwrap();
+        assert!(found.is_none(), "{name:?}");
+        let search = Search { text: name.to_owned(), order: Order::LoginName, managed: false };
+        let found = fixture.store.identities_found(fixture.tenant, search, 0, 10).await.unwrap();
+        assert_eq!(found, (Vec::new(), 0), "{name:?}");
+    }
+}

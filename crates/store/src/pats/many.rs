@@ -5,8 +5,9 @@ use std::sync::Arc;
 use patron_core::Result;
 use patron_core::audit::Context;
 use patron_core::id::{PatId, TenantKey};
+use patron_core::pat::Pat;
 
-use super::{Decision, find, remove};
+use super::{Decision, find, remove, update};
 use crate::Store;
 
 impl Store {
@@ -37,11 +38,42 @@ impl Store {
         })
         .await
     }
+
+    /// Changes PATs in one transaction, each as if alone, and answers how many there were. Those that are gone already
+    /// are passed over, and so are those of which `decide` makes `None`.
+    ///
+    /// # Errors
+    /// What `decide` answers for one of them, and [`Detail::Conflict`](patron_core::error::Detail::Conflict) when a new
+    /// name is taken; none is changed then.
+    pub async fn update_pats(
+        &self,
+        context: Context,
+        tenant: TenantKey,
+        ids: Vec<PatId>,
+        decide: Decision<Option<Pat>>,
+    ) -> Result<usize> {
+        self.change("update_pats", context, move |tx, store, context| {
+            let (ids, decide) = (ids.clone(), Arc::clone(&decide));
+            Box::pin(async move {
+                let mut updated = 0;
+                for id in ids {
+                    let Some(old) = find(tx, tenant, id).await? else { continue };
+                    let Some(new) = decide(&old)? else { continue };
+                    update(tx, &store, &context, &old, &new).await?;
+                    updated += 1;
+                }
+                Ok(updated)
+            })
+        })
+        .await
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use patron_core::Error;
+    use patron_core::clock::Clock as _;
+    use patron_core::pat::Expiry;
 
     use super::*;
     use crate::testing::{Fixture, operator};
@@ -80,6 +112,31 @@ mod tests {
         let events: Vec<String> =
             events.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
         assert_eq!(events, ["2", "1"]);
+    }
+
+    #[tokio::test]
+    async fn all_are_changed_as_if_alone_and_the_gone_and_the_unknown_passed_over() {
+        let fixture = Fixture::new().await;
+        let jane = fixture.identity(fixture.tenant, "jane", &[]).await;
+        let (one, two, unknown) =
+            (fixture.pat(&jane, "1").await, fixture.pat(&jane, "2").await, fixture.pat(&jane, "3").await);
+        let elsewhere = fixture.tenant("acme").await;
+        let theirs = fixture.pat(&fixture.identity(elsewhere, "stranger", &[]).await, "theirs").await;
+        let ids = vec![two.id, PatId::from_bytes([9; 16]), unknown.id, theirs.id, one.id];
+        let until = Expiry::At(fixture.clock.now().plus_seconds(60));
+        let decide: Decision<Option<Pat>> =
+            Arc::new(move |pat| Ok((pat.name != "3").then(|| Pat { expiry: until, ..pat.clone() })));
+        let updated = fixture.store.update_pats(operator(), fixture.tenant, ids, decide).await.unwrap();
+        assert_eq!(updated, 2);
+        for old in [&one, &two] {
+            let new = fixture.store.pat(fixture.tenant, old.id).await.unwrap().unwrap();
+            assert_eq!(new, Pat { expiry: until, ..old.clone() });
+        }
+        assert_eq!(fixture.store.pat(fixture.tenant, unknown.id).await.unwrap(), Some(unknown));
+        assert_eq!(fixture.store.pat(elsewhere, theirs.id).await.unwrap(), Some(theirs));
+        let events =
+            "SELECT COUNT(*) FROM audit_events WHERE technical_name = 'PERSONAL_ACCESS_TOKEN_UPDATED'";
+        assert_eq!(fixture.file().query_row(events, [], |row| row.get::<_, i64>(0)).unwrap(), 2);
     }
 
     #[tokio::test]

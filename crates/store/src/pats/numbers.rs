@@ -5,10 +5,23 @@ use patron_core::time::Timestamp;
 use patron_core::{Error, Result};
 
 use crate::Store;
-use crate::driver::{Row, Value};
+use crate::driver::{Row, Tx, Value};
 
 /// Milliseconds of a day.
 const DAY: i64 = 86_400_000;
+
+/// The PATs of a tenant in numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Numbers {
+    /// How many there are of what kind.
+    pub counts: Counts,
+    /// How long ago they were last used.
+    pub last_uses: LastUses,
+    /// How many of those that work expire in each of the next weeks, counted from now.
+    pub expiries: Weeks,
+    /// Who has the most that never expire, those first.
+    pub neverending: Vec<Neverending>,
+}
 
 /// How many PATs there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -90,124 +103,117 @@ fn first_live(now: Timestamp) -> i64 {
 }
 
 impl Store {
-    /// How many PATs the tenant has of what kind, managed ones among them or not.
-    pub async fn pat_counts(&self, tenant: TenantKey, managed: bool) -> Result<Counts> {
-        let now = self.clock.now();
+    /// The tenant's PATs in numbers, all of the same moment, managed ones among them or not. Of the owners whose PATs
+    /// never expire, the `owners` who have the most.
+    pub async fn pat_numbers(&self, tenant: TenantKey, managed: bool, owners: u32) -> Result<Numbers> {
+        let of = Of { tenant, managed, now: self.clock.now() };
         self.db
-            .read("pat_counts", move |tx| {
-                let sql = "SELECT COUNT(*), COUNT(CASE WHEN expires IS NULL OR expires >= $3 THEN 1 END), \
-                           COUNT(CASE WHEN expires < $3 THEN 1 END), COUNT(CASE WHEN last_used IS NULL THEN 1 END), \
-                           COUNT(CASE WHEN COALESCE(last_used, created) < $4 THEN 1 END), \
-                           COUNT(CASE WHEN expires IS NULL THEN 1 END), \
-                           COUNT(CASE WHEN expires BETWEEN $3 AND $5 THEN 1 END), \
-                           COUNT(CASE WHEN managed = 1 THEN 1 END) \
-                           FROM pats WHERE tenant = $1 AND (managed = 0 OR $2 = 1)";
-                let values = [
-                    tenant.into(),
-                    managed.into(),
-                    first_live(now).into(),
-                    days(now, -Counts::UNUSED_DAYS),
-                    days(now, Counts::EXPIRING_DAYS),
-                ];
+            .read("pat_numbers", move |tx| {
                 Box::pin(async move {
-                    let row = tx.query_opt(sql, &values).await?.ok_or_else(no_row)?;
-                    Ok(Counts {
-                        all: count(&row, 0)?,
-                        live: count(&row, 1)?,
-                        expired: count(&row, 2)?,
-                        never_used: count(&row, 3)?,
-                        unused: count(&row, 4)?,
-                        never_expiring: count(&row, 5)?,
-                        expiring: count(&row, 6)?,
-                        managed: count(&row, 7)?,
+                    Ok(Numbers {
+                        counts: of.counts(tx).await?,
+                        last_uses: of.last_uses(tx).await?,
+                        expiries: of.expiries(tx).await?,
+                        neverending: of.neverending(tx, owners).await?,
                     })
                 })
             })
             .await
     }
+}
 
-    /// How long ago the tenant's PATs were last used, managed ones among them or not.
-    pub async fn pat_last_uses(&self, tenant: TenantKey, managed: bool) -> Result<LastUses> {
-        let now = self.clock.now();
-        self.db
-            .read("pat_last_uses", move |tx| {
-                let sql = "SELECT COUNT(CASE WHEN last_used >= $3 THEN 1 END), \
-                           COUNT(CASE WHEN last_used < $3 AND last_used >= $4 THEN 1 END), \
-                           COUNT(CASE WHEN last_used < $4 AND last_used >= $5 THEN 1 END), \
-                           COUNT(CASE WHEN last_used < $5 AND last_used >= $6 THEN 1 END), \
-                           COUNT(CASE WHEN last_used < $6 THEN 1 END), \
-                           COUNT(CASE WHEN last_used IS NULL THEN 1 END) \
-                           FROM pats WHERE tenant = $1 AND (managed = 0 OR $2 = 1)";
-                let mut values = vec![tenant.into(), managed.into()];
-                values.extend(LastUses::DAYS.map(|ago| days(now, -ago)));
-                Box::pin(async move {
-                    let row = tx.query_opt(sql, &values).await?.ok_or_else(no_row)?;
-                    let mut used = [0; 5];
-                    for (column, stretch) in used.iter_mut().enumerate() {
-                        *stretch = count(&row, column)?;
-                    }
-                    Ok(LastUses { used, never: count(&row, 5)? })
-                })
-            })
-            .await
+/// What is counted: the PATs of a tenant, managed ones among them or not, as they are now.
+///
+/// A placeholder that is compared with a number alone is cast: to a server it would have the number's type.
+#[derive(Clone, Copy)]
+struct Of {
+    tenant: TenantKey,
+    managed: bool,
+    now: Timestamp,
+}
+
+impl Of {
+    /// The first values of each statement.
+    fn values(self) -> Vec<Value> {
+        vec![self.tenant.into(), self.managed.into()]
     }
 
-    /// How many of the tenant's PATs that work expire in each of the next [`WEEKS`], counted from now, managed ones
-    /// among them or not.
-    pub async fn pat_expiries(&self, tenant: TenantKey, managed: bool) -> Result<Weeks> {
-        let now = self.clock.now();
-        self.db
-            .read("pat_expiries", move |tx| {
-                let sql = "SELECT (expires - $3) / 604800000, COUNT(*) FROM pats WHERE tenant = $1 \
-                           AND (managed = 0 OR $2 = 1) AND expires >= $4 AND expires < $5 GROUP BY 1";
-                let weeks = i64::try_from(WEEKS).map_err(Error::internal);
-                Box::pin(async move {
-                    let values = [
-                        tenant.into(),
-                        managed.into(),
-                        now.into(),
-                        first_live(now).into(),
-                        days(now, weeks? * 7),
-                    ];
-                    let mut found = [0; WEEKS];
-                    for row in tx.query(sql, &values).await? {
-                        let week = usize::try_from(row.int(0)?).map_err(Error::internal)?;
-                        let week = found.get_mut(week).ok_or_else(|| Error::internal("a week too far"))?;
-                        *week = count(&row, 1)?;
-                    }
-                    Ok(found)
-                })
-            })
-            .await
+    async fn counts(self, tx: &mut Tx) -> Result<Counts> {
+        let sql = "SELECT COUNT(*), COUNT(CASE WHEN expires IS NULL OR expires >= $3 THEN 1 END), \
+                   COUNT(CASE WHEN expires < $3 THEN 1 END), COUNT(CASE WHEN last_used IS NULL THEN 1 END), \
+                   COUNT(CASE WHEN COALESCE(last_used, created) < $4 THEN 1 END), \
+                   COUNT(CASE WHEN expires IS NULL THEN 1 END), \
+                   COUNT(CASE WHEN expires BETWEEN $3 AND $5 THEN 1 END), \
+                   COUNT(CASE WHEN managed = 1 THEN 1 END) \
+                   FROM pats WHERE tenant = $1 AND (managed = 0 OR CAST($2 AS BIGINT) = 1)";
+        let mut values = self.values();
+        values.extend([
+            first_live(self.now).into(),
+            days(self.now, -Counts::UNUSED_DAYS),
+            days(self.now, Counts::EXPIRING_DAYS),
+        ]);
+        let row = tx.query_opt(sql, &values).await?.ok_or_else(no_row)?;
+        Ok(Counts {
+            all: count(&row, 0)?,
+            live: count(&row, 1)?,
+            expired: count(&row, 2)?,
+            never_used: count(&row, 3)?,
+            unused: count(&row, 4)?,
+            never_expiring: count(&row, 5)?,
+            expiring: count(&row, 6)?,
+            managed: count(&row, 7)?,
+        })
     }
 
-    /// The `limit` owners in the tenant who have the most PATs that never expire, managed ones among them or not.
-    pub async fn neverending_pats(
-        &self,
-        tenant: TenantKey,
-        managed: bool,
-        limit: u32,
-    ) -> Result<Vec<Neverending>> {
-        self.db
-            .read("neverending_pats", move |tx| {
-                let sql = "SELECT i.id, i.display_name, i.name, COUNT(*) FROM pats p \
-                           JOIN identities i ON i.id = p.owner AND i.tenant = p.tenant WHERE p.tenant = $1 \
-                           AND (p.managed = 0 OR $2 = 1) AND p.expires IS NULL \
-                           GROUP BY i.id, i.display_name, i.name ORDER BY 4 DESC, i.display_name, i.id LIMIT $3";
-                Box::pin(async move {
-                    let rows = tx.query(sql, &[tenant.into(), managed.into(), limit.into()]).await?;
-                    let owner = |row: &Row| {
-                        Ok(Neverending {
-                            owner: IdentityId::from_bytes(row.fixed(0)?),
-                            display_name: row.text(1)?.to_owned(),
-                            login: row.text(2)?.to_owned(),
-                            count: count(row, 3)?,
-                        })
-                    };
-                    rows.iter().map(owner).collect()
-                })
+    async fn last_uses(self, tx: &mut Tx) -> Result<LastUses> {
+        let sql = "SELECT COUNT(CASE WHEN last_used >= $3 THEN 1 END), \
+                   COUNT(CASE WHEN last_used < $3 AND last_used >= $4 THEN 1 END), \
+                   COUNT(CASE WHEN last_used < $4 AND last_used >= $5 THEN 1 END), \
+                   COUNT(CASE WHEN last_used < $5 AND last_used >= $6 THEN 1 END), \
+                   COUNT(CASE WHEN last_used < $6 THEN 1 END), \
+                   COUNT(CASE WHEN last_used IS NULL THEN 1 END) \
+                   FROM pats WHERE tenant = $1 AND (managed = 0 OR CAST($2 AS BIGINT) = 1)";
+        let mut values = self.values();
+        values.extend(LastUses::DAYS.map(|ago| days(self.now, -ago)));
+        let row = tx.query_opt(sql, &values).await?.ok_or_else(no_row)?;
+        let mut used = [0; 5];
+        for (column, stretch) in used.iter_mut().enumerate() {
+            *stretch = count(&row, column)?;
+        }
+        Ok(LastUses { used, never: count(&row, 5)? })
+    }
+
+    async fn expiries(self, tx: &mut Tx) -> Result<Weeks> {
+        let sql = "SELECT (expires - $3) / 604800000, COUNT(*) FROM pats WHERE tenant = $1 \
+                   AND (managed = 0 OR CAST($2 AS BIGINT) = 1) AND expires >= $4 AND expires < $5 GROUP BY 1";
+        let weeks = i64::try_from(WEEKS).map_err(Error::internal)?;
+        let mut values = self.values();
+        values.extend([self.now.into(), first_live(self.now).into(), days(self.now, weeks * 7)]);
+        let mut found = [0; WEEKS];
+        for row in tx.query(sql, &values).await? {
+            let week = usize::try_from(row.int(0)?).map_err(Error::internal)?;
+            let week = found.get_mut(week).ok_or_else(|| Error::internal("a week too far"))?;
+            *week = count(&row, 1)?;
+        }
+        Ok(found)
+    }
+
+    async fn neverending(self, tx: &mut Tx, limit: u32) -> Result<Vec<Neverending>> {
+        let sql = "SELECT i.id, i.display_name, i.name, COUNT(*) FROM pats p \
+                   JOIN identities i ON i.id = p.owner AND i.tenant = p.tenant WHERE p.tenant = $1 \
+                   AND (p.managed = 0 OR CAST($2 AS BIGINT) = 1) AND p.expires IS NULL \
+                   GROUP BY i.id, i.display_name, i.name ORDER BY 4 DESC, i.display_name, i.id LIMIT $3";
+        let mut values = self.values();
+        values.push(limit.into());
+        let owner = |row: &Row| {
+            Ok(Neverending {
+                owner: IdentityId::from_bytes(row.fixed(0)?),
+                display_name: row.text(1)?.to_owned(),
+                login: row.text(2)?.to_owned(),
+                count: count(row, 3)?,
             })
-            .await
+        };
+        tx.query(sql, &values).await?.iter().map(owner).collect()
     }
 }
 

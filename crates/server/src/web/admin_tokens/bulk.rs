@@ -6,7 +6,6 @@ use askama::Template;
 use axum::http::StatusCode;
 use patron_core::id::PatId;
 use patron_core::pat::{Expiry, State};
-use patron_core::rights::Right;
 use patron_core::time::Timestamp;
 use patron_core::{Error, Result};
 use patron_store::pats::search::Listed;
@@ -106,11 +105,10 @@ impl Plan {
 
 /// Refuses an act that the visitor has no right to, whatever the tokens.
 fn require(act: Act, actor: &Actor) -> Result<()> {
-    let right = match act {
-        Act::Delete => Right::ALL_MANAGE,
-        Act::Expire => Right::ALL_UPDATE,
-    };
-    actor.holder().require(&actor.app.catalogue, right)
+    match act {
+        Act::Delete => actor.require_deleting_tokens(),
+        Act::Expire => actor.require_setting_expiry(),
+    }
 }
 
 /// What was posted, read and judged; the list again with what is wrong with it, as the answer, when something is.
@@ -132,7 +130,7 @@ async fn plan(request: &Request, visitor: &Visitor) -> Result<Result<Plan, Answe
     }
     let may = |listed: &Listed| match act {
         Act::Delete => actor.require_deletable(&listed.pat).is_ok(),
-        Act::Expire => actor.may_set_expiry(&listed.pat),
+        Act::Expire => actor.may_set_expiry_of(&listed.pat),
     };
     let (tokens, refused) = tokens.into_iter().partition(may);
     Ok(Ok(Plan { act, filter, choice, day, tokens, refused }))
@@ -195,23 +193,30 @@ pub async fn carry_out(request: Request, visitor: Visitor) -> Result<Answer, Fai
     }
     let (actor, ids) = (visitor.actor(&request), plan.ids());
     let (outcome, notice) = match &plan.day {
-        Some((_, end)) => (actor.expire_many(&ids, *end).await, "notice-tokens-expiry-set"),
-        None => (actor.delete_many(&ids).await, "notice-tokens-deleted"),
+        Some((_, end)) => (actor.expire_many(ids, *end).await?, "notice-tokens-expiry-set"),
+        None => (actor.delete_many(ids).await?, "notice-tokens-deleted"),
     };
     let Outcome { done, stopped } = outcome;
     let Some(Stopped { left, error }) = stopped else {
         let notice = Notice { id: notice, count: done.count() };
         return Ok(frame::redirect_with(&request, &plan.back(), notice));
     };
-    let failure = Failure::from(error);
+    let frame = Frame::new(&request, Some(&visitor), Section::AllTokens);
+    let (failure, reason) = match error.map(Failure::from) {
+        Some(failure) => {
+            let reason = failure.to_string();
+            (failure, reason)
+        }
+        None => (Error::unavailable("many tokens took too long").into(), frame.t("stopped-time")),
+    };
     respond::log(&failure, request.tracking);
     let page = StoppedPage {
-        frame: Frame::new(&request, Some(&visitor), Section::AllTokens),
+        frame,
         back: plan.back(),
         act: plan.act,
         done,
         left,
-        reason: failure.to_string(),
+        reason,
         tracking: request.tracking.to_string(),
     };
     frame::page(&request, respond::status_of(&failure), &page)

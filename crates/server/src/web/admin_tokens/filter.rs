@@ -8,11 +8,10 @@ use patron_store::pats::numbers::Counts;
 use patron_store::pats::search::{Column, Expires, Managed, Order, Search, Spellings, Used};
 
 use crate::actor::Actor;
+use crate::limits::FILTER_DAYS;
 use crate::web::{Form, pager};
 
 const SECONDS_A_DAY: i64 = 86_400;
-/// The most days that a filter looks back or ahead: a hundred years.
-const MOST_DAYS: i64 = 36_525;
 
 /// The fields of the form. Each is empty where it narrows nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +54,7 @@ impl Filter {
             known.iter().find(|known| **known == text(name)).copied().unwrap_or_default().to_owned()
         };
         let days = |name: &str, otherwise: i64| {
-            let given = text(name).parse().ok().filter(|days| (1..=MOST_DAYS).contains(days));
+            let given = text(name).parse().ok().filter(|days| (1..=FILTER_DAYS).contains(days));
             given.unwrap_or(otherwise).to_string()
         };
         let columns: Vec<&str> = COLUMNS.iter().map(|(name, _)| *name).collect();
@@ -125,11 +124,12 @@ impl Filter {
         Order { by, descending: !self.direction.is_empty() }
     }
 
-    /// What the filter means now; `None` when it names an owner who is nobody.
+    /// What the filter means now; `None` when it names an owner who is nobody, which is not for
+    /// all to know ([`Actor::sees_identities`]).
     pub(super) async fn search(&self, actor: &Actor) -> Result<Option<Search>> {
         let owner = match self.owner.as_str() {
             "" => None,
-            owner => match owner_of(actor, owner).await? {
+            owner => match actor.owner_named(owner).await? {
                 Some(owner) => Some(owner),
                 None => return Ok(None),
             },
@@ -168,17 +168,6 @@ impl Filter {
             },
         }
     }
-}
-
-/// The identity of this id or login name.
-async fn owner_of(actor: &Actor, owner: &str) -> Result<Option<IdentityId>> {
-    let (store, tenant) = (&actor.app.store, actor.tenant);
-    if let Some(id) = IdentityId::parse(owner)
-        && store.identity(tenant, id).await?.is_some()
-    {
-        return Ok(Some(id));
-    }
-    Ok(store.identity_named(tenant, owner.to_owned()).await?.map(|identity| identity.id))
 }
 
 /// A scope as it may be written: those of Patron's own begin with `sp:` or `idn:`.

@@ -4,7 +4,6 @@ use std::collections::HashSet;
 
 use askama::Template;
 use patron_core::id::PatId;
-use patron_core::rights::Right;
 use patron_store::pats::search::Found;
 
 use super::choice::Choice;
@@ -30,7 +29,7 @@ struct ListPage {
     pager: Pager,
     /// The places of the first and the last row on this page: `51–100`.
     range: String,
-    /// Whether the filter names an owner who is nobody.
+    /// Whether the visitor is told that the filter names an owner who is nobody.
     nobody: bool,
     scopes: Vec<String>,
     sees_managed: bool,
@@ -98,13 +97,10 @@ pub(super) async fn list_page(
     let page = ListPage {
         path: PATH,
         columns: columns.collect(),
-        nobody: search.is_none(),
+        nobody: search.is_none() && actor.sees_identities(),
         scopes: request.app.catalogue.scopes().map(|entry| entry.name.clone()).collect(),
-        sees_managed: visitor.rights.has(Right::MANAGED_READ),
-        offers: Offers {
-            expire: visitor.rights.has(Right::ALL_UPDATE),
-            delete: visitor.rights.has(Right::ALL_MANAGE),
-        },
+        sees_managed: actor.sees_managed(),
+        offers: Offers { expire: actor.may_set_expiry(), delete: actor.may_delete_tokens() },
         tomorrow: frame.zone.day(frame.now.plus_seconds(86_400)),
         frame,
         filter,

@@ -2,7 +2,6 @@
 
 use askama::Template;
 use axum::http::StatusCode;
-use patron_core::rights::Right;
 
 use super::choice::Choice;
 use super::{Offers, PATH, Row, id_of};
@@ -42,9 +41,9 @@ pub async fn one(request: Request, visitor: Visitor) -> Result<Answer, Failure> 
     let frame = Frame::new(&request, Some(&visitor), Section::AllTokens);
     let page = OnePage {
         path: PATH,
-        sees_identities: visitor.rights.has(Right::AUTH_USER_READ),
+        sees_identities: actor.sees_identities(),
         offers: Offers {
-            expire: actor.may_set_expiry(&listed.pat),
+            expire: actor.may_set_expiry_of(&listed.pat),
             delete: actor.require_deletable(&listed.pat).is_ok(),
         },
         choice: Choice { until: "90".to_owned(), ..Choice::default() },

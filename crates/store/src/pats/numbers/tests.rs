@@ -43,10 +43,14 @@ async fn populated() -> Fixture {
     fixture
 }
 
+async fn numbers(fixture: &Fixture, managed: bool) -> Numbers {
+    fixture.store.pat_numbers(fixture.tenant, managed, 10).await.unwrap()
+}
+
 #[tokio::test]
 async fn counts_are_what_the_same_search_finds() {
     let fixture = populated().await;
-    let counts = fixture.store.pat_counts(fixture.tenant, true).await.unwrap();
+    let counts = numbers(&fixture, true).await.counts;
     let expected = Counts {
         all: 13,
         live: 11,
@@ -58,7 +62,7 @@ async fn counts_are_what_the_same_search_finds() {
         managed: 3,
     };
     assert_eq!(counts, expected);
-    let own = fixture.store.pat_counts(fixture.tenant, false).await.unwrap();
+    let own = numbers(&fixture, false).await.counts;
     let expected = Counts {
         all: 10,
         live: 8,
@@ -103,9 +107,9 @@ async fn counts_are_what_the_same_search_finds() {
 #[tokio::test]
 async fn each_stretch_of_last_uses_has_its_ends() {
     let fixture = populated().await;
-    let uses = fixture.store.pat_last_uses(fixture.tenant, true).await.unwrap();
+    let uses = numbers(&fixture, true).await.last_uses;
     assert_eq!(uses, LastUses { used: [3, 2, 1, 2, 1], never: 4 });
-    let own = fixture.store.pat_last_uses(fixture.tenant, false).await.unwrap();
+    let own = numbers(&fixture, false).await.last_uses;
     assert_eq!(own, LastUses { used: [2, 2, 1, 2, 1], never: 2 });
 }
 
@@ -117,17 +121,21 @@ async fn each_week_has_the_live_ones_that_expire_in_it() {
     expected[1] = 1;
     expected[4] = 2;
     expected[25] = 1;
-    assert_eq!(fixture.store.pat_expiries(fixture.tenant, false).await.unwrap(), expected);
+    assert_eq!(numbers(&fixture, false).await.expiries, expected);
     expected[1] = 2;
-    assert_eq!(fixture.store.pat_expiries(fixture.tenant, true).await.unwrap(), expected);
+    assert_eq!(numbers(&fixture, true).await.expiries, expected);
 }
 
 #[tokio::test]
 async fn those_with_the_most_come_first_and_no_more_than_asked_for() {
     let fixture = populated().await;
     let top = async |managed, limit| {
-        let owners = fixture.store.neverending_pats(fixture.tenant, managed, limit).await.unwrap();
-        owners.into_iter().map(|owner| (owner.display_name, owner.login, owner.count)).collect::<Vec<_>>()
+        let numbers = fixture.store.pat_numbers(fixture.tenant, managed, limit).await.unwrap();
+        numbers
+            .neverending
+            .into_iter()
+            .map(|owner| (owner.display_name, owner.login, owner.count))
+            .collect::<Vec<_>>()
     };
     let (ann, bob) = (("ann".to_owned(), "ann".to_owned(), 1), ("bob".to_owned(), "bob".to_owned(), 2));
     assert_eq!(top(true, 10).await, [bob.clone(), ann.clone()]);
@@ -138,8 +146,33 @@ async fn those_with_the_most_come_first_and_no_more_than_asked_for() {
 #[tokio::test]
 async fn a_tenant_without_tokens_has_noughts() {
     let fixture = Fixture::new().await;
-    assert_eq!(fixture.store.pat_counts(fixture.tenant, true).await.unwrap(), Counts::default());
-    assert_eq!(fixture.store.pat_last_uses(fixture.tenant, true).await.unwrap(), LastUses::default());
-    assert_eq!(fixture.store.pat_expiries(fixture.tenant, true).await.unwrap(), [0; WEEKS]);
-    assert_eq!(fixture.store.neverending_pats(fixture.tenant, true, 10).await.unwrap(), []);
+    let noughts = Numbers {
+        counts: Counts::default(),
+        last_uses: LastUses::default(),
+        expiries: [0; WEEKS],
+        neverending: Vec::new(),
+    };
+    assert_eq!(numbers(&fixture, true).await, noughts);
+}
+
+#[tokio::test]
+async fn all_numbers_are_of_the_same_moment() {
+    let fixture = Fixture::new().await;
+    let ann = fixture.identity(fixture.tenant, "ann", &[]).await;
+    let made = async {
+        for n in 0..100 {
+            fixture.managed_pat(&ann, &n.to_string()).await;
+        }
+    };
+    let looked_at = async {
+        loop {
+            let Numbers { counts, last_uses, neverending, .. } = numbers(&fixture, true).await;
+            let of_ann: u64 = neverending.iter().map(|owner| owner.count).sum();
+            assert_eq!((last_uses.never, of_ann), (counts.all, counts.all));
+            if counts.all == 100 {
+                break;
+            }
+        }
+    };
+    tokio::join!(made, looked_at);
 }

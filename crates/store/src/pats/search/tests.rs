@@ -68,7 +68,7 @@ async fn populate() -> (Fixture, Vec<Listed>) {
                 // Around the last second, at which a PAT no longer works.
                 let expires =
                     [day(), moment(0), moment(0) + 999, moment(0) + 1_000, moment(0) + 1_001][any(5)];
-                let mut scopes: Vec<&str> = (0..1 + any(3)).map(|_| SCOPES[any(SCOPES.len())]).collect();
+                let mut scopes: Vec<&str> = (0..=any(3)).map(|_| SCOPES[any(SCOPES.len())]).collect();
                 scopes.sort_unstable();
                 scopes.dedup();
                 let values = (
@@ -278,4 +278,36 @@ fn ids_of_another_tenant_and_of_nobody_are_passed_over() {
     assert_eq!(here, [all[1].clone()]);
     let elsewhere = TenantKey(fixture.tenant.0 + 1);
     assert_eq!(runtime.block_on(fixture.store.listed_pats(elsewhere, ids)).unwrap(), []);
+}
+
+#[test]
+fn many_ids_are_found_in_the_order_given() {
+    let Population { runtime, fixture, all } = population();
+    let nobody = |n: u8| PatId::from_bytes([n; 16]);
+    let mut ids: Vec<PatId> = all.iter().rev().map(|listed| listed.pat.id).collect();
+    ids.splice(20..20, (0..60).map(nobody));
+    assert!(ids.len() > 2 * IDS_AT_ONCE, "more than two statements take");
+    let found = runtime.block_on(fixture.store.listed_pats(fixture.tenant, ids)).unwrap();
+    assert!(found.iter().eq(all.iter().rev()), "{found:?}");
+    let plan = fixture.plan(BY_IDS);
+    assert_eq!(plan, ["SEARCH p USING PRIMARY KEY (id=?)", "SEARCH i USING PRIMARY KEY (id=?)"]);
+}
+
+#[test]
+fn a_text_that_no_name_has_is_not_looked_for() {
+    let everything = everything();
+    Runtime::new().unwrap().block_on(async {
+        let fixture = Fixture::new().await;
+        let jane = fixture.identity(fixture.tenant, "jane", &[]).await;
+        fixture.pat(&jane, "ci").await;
+        // As nobody can name one, so that the engine would find it.
+        let (nul, long) = ("a\u{0}b", "x".repeat(256));
+        let order = Order { by: Column::Created, descending: false };
+        for text in [nul, &long] {
+            fixture.file().execute("UPDATE pats SET name = ?1", [text]).unwrap();
+            let search = Search { tenant: fixture.tenant, text: text.to_owned(), ..everything.clone() };
+            let found = fixture.store.search_pats(search, order, 10, 0).await.unwrap();
+            assert_eq!(found, Found { rows: Vec::new(), total: 0 }, "{text:?}");
+        }
+    });
 }

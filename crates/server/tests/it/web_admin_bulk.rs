@@ -1,0 +1,114 @@
+//! Administration → All tokens: many at once, while other things happen.
+
+use std::time::Duration;
+
+use crate::support::Patron;
+use crate::visit::Visit;
+use crate::web_admin_tokens::{Scene, TOKENS, borrowed, fields, names, previewed};
+
+/// Makes tokens of one owner, `many 000` and so on, and previews what is to be done to them.
+async fn preview_many<'a>(
+    scene: &'a Scene,
+    count: usize,
+    act: &[(&str, &str)],
+) -> (Visit<'a>, Vec<(String, String)>) {
+    for n in 0..count {
+        scene.patron.pat(&scene.jane, &format!("many {n:03}"), &[]).await;
+    }
+    let mut visit = scene.visit().await;
+    visit.get(TOKENS).await.expect(200);
+    let chosen = [&[("which", "all"), ("q", "many")], act].concat();
+    let (_, form) = previewed(&mut visit, &chosen).await;
+    (visit, form)
+}
+
+/// How many tokens have been deleted.
+fn deleted(patron: &Patron) -> i64 {
+    patron.database().query_row("SELECT COUNT(*) FROM deleted_pats", [], |row| row.get(0)).unwrap()
+}
+
+/// Waits for a deletion to have come so far.
+async fn until_deleted(patron: &Patron, count: i64) {
+    let far_enough = async {
+        while deleted(patron) < count {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), far_enough).await.expect("it goes on");
+}
+
+#[tokio::test]
+async fn one_that_is_deleted_after_the_preview_is_shown_to_be_gone_before_anything_is_done() {
+    let scene = Scene::new().await;
+    let (one, two, gone) = (
+        scene.patron.pat(&scene.jane, "one", &[]).await,
+        scene.patron.pat(&scene.jane, "two", &[]).await,
+        scene.patron.pat(&scene.jane, "gone", &[]).await,
+    );
+    let bulk = format!("{TOKENS}/bulk");
+    let mut visit = scene.visit().await;
+    visit.get(TOKENS).await.expect(200);
+    let ticked = [("id", one.id.as_str()), ("id", &two.id), ("id", &gone.id)];
+    let expire = [("which", "ticked"), ("act", "expire"), ("until", "60")];
+    let (page, form) = previewed(&mut visit, &[&ticked[..], &expire].concat()).await;
+    assert_eq!(names(&page), ["gone", "one", "two"]);
+    scene.patron.delete_pat(&gone).await;
+    let page = visit.post(&bulk, &borrowed(&form)).await.expect(409).text();
+    assert_eq!(names(&page), ["one", "two"]);
+    assert_eq!(scene.expires(&one.id).await, serde_json::Value::Null, "nothing has happened");
+    let form = fields(&page, &bulk);
+    visit.post(&bulk, &borrowed(&form)).await.leads_to();
+    assert!(visit.get(TOKENS).await.text().contains("2 tokens have their new expiry."));
+    assert_eq!(scene.expires(&two.id).await, "2027-08-08T23:59:59.000Z");
+}
+
+#[tokio::test]
+async fn those_that_are_deleted_while_it_is_done_are_passed_over() {
+    let scene = Scene::new().await;
+    let (mut visit, form) = preview_many(&scene, 80, &[("act", "expire"), ("until", "60")]).await;
+    // Both a token of the part that is being done then, and one of the next.
+    scene
+        .patron
+        .database()
+        .execute_batch(
+            "CREATE TRIGGER meanwhile AFTER UPDATE ON pats BEGIN \
+             DELETE FROM pats WHERE name IN ('many 020', 'many 070'); END",
+        )
+        .unwrap();
+    let leads = visit.post(&format!("{TOKENS}/bulk"), &borrowed(&form)).await.leads_to();
+    let page = visit.get(&leads).await.expect(200).text();
+    assert!(page.contains("78 tokens have their new expiry."), "{page}");
+    assert_eq!(scene.patron.events("PERSONAL_ACCESS_TOKEN_UPDATED").await.len(), 78);
+}
+
+#[tokio::test]
+async fn what_was_begun_goes_on_when_the_browser_hangs_up() {
+    let scene = Scene::new().await;
+    let (mut visit, form) = preview_many(&scene, 210, &[("act", "delete")]).await;
+    let (bulk, form) = (format!("{TOKENS}/bulk"), borrowed(&form));
+    tokio::select! {
+        biased;
+        reply = visit.post(&bulk, &form) => panic!("it was done at once: {}", reply.status),
+        () = until_deleted(&scene.patron, 1) => {}
+    }
+    until_deleted(&scene.patron, 210).await;
+    assert_eq!(scene.left().await.len(), 7);
+    assert_eq!(scene.patron.events("PERSONAL_ACCESS_TOKEN_DELETED").await.len(), 210);
+}
+
+#[tokio::test]
+async fn more_ids_than_one_statement_takes_can_be_ticked() {
+    let scene = Scene::new().await;
+    let mut ids = Vec::new();
+    for n in 0..120 {
+        ids.push(scene.patron.pat(&scene.jane, &format!("many {n:03}"), &[]).await.id);
+    }
+    let nobody = "0".repeat(32);
+    let ticked = ids.iter().chain([&nobody]).map(|id| ("id", id.as_str()));
+    let chosen: Vec<_> = ticked.chain([("which", "ticked"), ("act", "delete")]).collect();
+    let mut visit = scene.visit().await;
+    visit.get(TOKENS).await.expect(200);
+    let (page, _) = previewed(&mut visit, &chosen).await;
+    let expected: Vec<_> = (0..120).map(|n| format!("many {n:03}")).collect();
+    assert_eq!(names(&page), expected);
+}
