@@ -21,7 +21,7 @@ impl Browser {
         let files = || fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().path());
         // While it comes its name ends in `.crdownload`.
         let whole = || files().find(|file| file.extension().is_none_or(|ending| ending != "crdownload"));
-        self.until("the file has come", async || files().count() == 1 && whole().is_some());
+        self.until("the file has come", || files().count() == 1 && whole().is_some());
         let file = whole().unwrap();
         (file.file_name().unwrap().to_str().unwrap().to_owned(), fs::read_to_string(&file).unwrap())
     }

@@ -12,6 +12,7 @@ use fantoccini::{Client, Locator};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
+use tokio::time::Instant;
 
 use crate::driver::{self, Driver};
 use crate::process::Server;
@@ -172,7 +173,13 @@ impl Browser {
     /// Opens a path of the server, as typed into the address bar, and waits until it is loaded.
     #[track_caller]
     pub(crate) fn go(&self, path: &str) {
-        self.wait(path, self.client.goto(&format!("{}{path}", self.base)));
+        self.go_to(&format!("{}{path}", self.base));
+    }
+
+    /// Opens any address, and waits until it is loaded.
+    #[track_caller]
+    pub(crate) fn go_to(&self, address: &str) {
+        self.wait(address, self.client.goto(address));
     }
 
     #[track_caller]
@@ -196,22 +203,20 @@ impl Browser {
     pub(crate) fn leaving(&self, act: impl FnOnce()) {
         let page = self.find("html");
         act();
-        let gone = async || page.tag_name().await.is_err();
-        self.until("another page comes", gone);
-        let state = async || self.client.execute("return document.readyState", vec![]).await;
-        self.until("the page is loaded", async || state().await.is_ok_and(|state| state == "complete"));
+        self.until("another page comes", || self.runtime.block_on(page.tag_name()).is_err());
+        let state = || self.runtime.block_on(self.client.execute("return document.readyState", vec![]));
+        self.until("the page is loaded", || state().is_ok_and(|state| state == "complete"));
     }
 
     /// Waits until something is so that no event tells of.
     #[track_caller]
-    pub(crate) fn until(&self, what: &str, mut is_so: impl AsyncFnMut() -> bool) {
-        let look = async {
-            while !is_so().await {
-                tokio::time::sleep(PAUSE).await;
-            }
-        };
-        let seen = self.runtime.block_on(async { tokio::time::timeout(PATIENCE, look).await });
-        assert!(seen.is_ok(), "in vain until {what}: {}\n{}", self.describe(), self.text());
+    pub(crate) fn until(&self, what: &str, mut is_so: impl FnMut() -> bool) {
+        let begin = Instant::now();
+        while !is_so() {
+            let patient = begin.elapsed() < PATIENCE;
+            assert!(patient, "in vain until {what}: {}\n{}", self.describe(), self.text());
+            self.runtime.block_on(async { tokio::time::sleep(PAUSE).await });
+        }
     }
 
     /// Where the browser is, without the server's address.
@@ -219,6 +224,14 @@ impl Browser {
     pub(crate) fn path(&self) -> String {
         let url = self.wait("the address", self.client.current_url()).to_string();
         url.strip_prefix(&self.base).unwrap_or(&url).to_owned()
+    }
+
+    /// Does something inside the page's one frame.
+    #[track_caller]
+    pub(crate) fn in_frame(&self, act: impl FnOnce()) {
+        self.wait("the frame", self.client.enter_frame(0));
+        act();
+        self.wait("the page around the frame", self.client.enter_parent_frame());
     }
 
     /// Every address in the history of this tab, the oldest first.

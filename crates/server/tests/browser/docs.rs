@@ -12,9 +12,8 @@ fn javascript_is_off_where_a_look_says_so() {
     let server = Server::start(&dir.path().join("data"), &[]);
     let page = "data:text/html,<title>t</title><p id=p>off</p><script>p.textContent='on'</script>";
     for (look, state) in [(Look::LIGHT, "on"), (Look::PLAIN, "off")] {
-        let mut browser = Browser::open(look, &server);
-        browser.base = String::new();
-        browser.go(page);
+        let browser = Browser::open(look, &server);
+        browser.go_to(page);
         browser.expect(state);
     }
 }

@@ -58,3 +58,47 @@ fn a_token_is_made_and_deleted_by_keyboard_alone() {
         browser.expect_silent_console();
     }
 }
+
+#[test]
+fn an_administrator_finds_and_deletes_by_keyboard_alone() {
+    let site = Site::start();
+    let admin = site.admin();
+    let jane = site.person("jane", "Jane Doe", &[]);
+    for look in [Look::LIGHT, Look::PLAIN] {
+        for name in ["one", "two"] {
+            site.token(&jane, &format!("{name} {look}"), &["--never-expires"]);
+        }
+        let browser = site.signed_in(look, &admin);
+        browser.tab_to("All tokens");
+        browser.enter();
+        browser.tab_to("Owner's login name");
+        browser.write(&jane.login);
+        browser.enter();
+        for name in ["one", "two"] {
+            browser.tab_to(&format!("Tick {name} {look}"));
+            browser.write(" ");
+        }
+        browser.tab_to("Delete…");
+        browser.enter();
+        browser.expect("2 tokens of 1 person");
+        browser.tab_to("Delete 2 tokens");
+        browser.enter();
+        browser.expect("2 tokens were deleted.");
+
+        browser.tab_to("Identities");
+        browser.enter();
+        browser.tab_to("Jane Doe");
+        browser.enter();
+        browser.tab_to("Disable…");
+        browser.enter();
+        browser.tab_to("Disable");
+        browser.enter();
+        browser.expect("The identity was disabled.");
+        browser.tab_to("Enable…");
+        browser.enter();
+        browser.tab_to("Enable");
+        browser.enter();
+        browser.expect("The identity was enabled.");
+        browser.expect_silent_console();
+    }
+}

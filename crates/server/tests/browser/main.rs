@@ -17,6 +17,7 @@ mod driver;
 mod identities;
 mod keyboard;
 mod names;
+mod other_sites;
 mod pages;
 #[path = "../it/process.rs"]
 #[allow(dead_code, reason = "the other test binary needs more of it")]
