@@ -29,11 +29,11 @@ pub struct Found {
     pub pats: u64,
 }
 
-/// The conditions of a search: `$2` is the text, `$3` the id that it may be. No name and no text has a line break.
+/// The conditions of a search beside its tenant: `$2` is the text, `$3` the id that it may be. No name and no text has a line break.
 macro_rules! conditions {
     () => {
         concat!(
-            "WHERE tenant = $1 AND ($2 = '' OR id = $3 ",
+            "AND ($2 = '' OR id = $3 ",
             "OR STRPOS(LOWER(name || '\n' || display_name || '\n' || email), LOWER($2)) > 0) "
         )
     };
@@ -45,7 +45,7 @@ macro_rules! page {
         concat!(
             "SELECT tenant, id, name, display_name, first_name, last_name, email, levels, enabled, generation, ",
             "created, (SELECT COUNT(*) FROM pats WHERE pats.tenant = identities.tenant AND owner = identities.id ",
-            "AND managed <= $4) FROM identities ",
+            "AND managed <= $4) FROM identities WHERE tenant = $1 ",
             conditions!(),
             $order,
             " LIMIT $5 OFFSET $6"
@@ -53,7 +53,7 @@ macro_rules! page {
     };
 }
 
-const COUNT: &str = concat!("SELECT COUNT(*) FROM identities ", conditions!());
+const COUNT: &str = concat!("SELECT COUNT(*) FROM identities WHERE tenant = $1 ", conditions!());
 
 impl Search {
     fn page(&self) -> &'static str {
