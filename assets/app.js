@@ -71,6 +71,20 @@ for (const all of document.querySelectorAll("[data-check-all]")) {
   all.addEventListener("change", () => boxes.forEach((box) => (box.checked = all.checked)));
 }
 
+// A day that is typed, or the acknowledgement that is ticked, chooses what it goes with; another choice drops it.
+for (const [name, value] of [["date", "date"], ["aware", "never"]]) {
+  const field = document.querySelector("main form input[name='" + name + "']");
+  const choices = field?.form.querySelectorAll("input[type='radio'][name='expires'], input[type='radio'][name='until']");
+  field?.addEventListener("input", () => {
+    const isGiven = field.type === "checkbox" ? field.checked : field.value !== "";
+    for (const choice of choices) if (isGiven && choice.value === value) choice.checked = true;
+  });
+  choices?.forEach((choice) => choice.addEventListener("change", () => {
+    if (choice.value === value) return;
+    if (field.type === "checkbox") field.checked = false; else field.value = "";
+  }));
+}
+
 for (const element of document.querySelectorAll("[data-focus]")) element.focus();
 
 // A page that shows a secret forgets it when it is left, whatever the browser keeps of the page.

@@ -251,12 +251,12 @@ async fn dispatch(
             check_access(access, &request.app, &caller.holder())?;
             handler(request, caller).await
         }
-        Handler::Page(access, handler) => {
+        Handler::Page { access, with_temporary_password, handler } => {
             let Some(mut visitor) = Visitor::of(&request).await? else {
                 return Ok(web::frame::sign_in_first(&request));
             };
             visitor.take_form(&mut request).await?;
-            if visitor.session.password_temporary && !web::opens_with_temporary_password(route.name) {
+            if visitor.session.password_temporary && !with_temporary_password {
                 return Ok(web::frame::redirect(&request, web::frame::PASSWORD));
             }
             check_access(access, &request.app, &visitor.holder())?;

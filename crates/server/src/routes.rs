@@ -39,7 +39,14 @@ pub enum Handler {
     /// The caller is known, within its rate limit, and has the access.
     Api(Access, fn(Request, Caller) -> Running),
     /// A page: its visitor has signed in and has the access, and what was posted came from a page of theirs.
-    Page(Access, fn(Request, Visitor) -> Running),
+    Page {
+        /// Who may open it.
+        access: Access,
+        /// Whether it opens for somebody who must choose a new password first.
+        with_temporary_password: bool,
+        /// What answers.
+        handler: fn(Request, Visitor) -> Running,
+    },
 }
 
 /// One endpoint.
@@ -79,10 +86,17 @@ macro_rules! api {
 
 macro_rules! page {
     ($method:ident, $path:expr, $name:literal, $access:expr, $handler:path) => {
+        page!($method, $path, $name, $access, $handler, false)
+    };
+    ($method:ident, $path:expr, $name:literal, $access:expr, $handler:path, $with_temporary_password:expr) => {
         Route {
             method: Some(Method::$method),
             path: $path.into(),
-            handler: Handler::Page($access, |request, visitor| Box::pin($handler(request, visitor))),
+            handler: Handler::Page {
+                access: $access,
+                with_temporary_password: $with_temporary_password,
+                handler: |request, visitor| Box::pin($handler(request, visitor)),
+            },
             name: $name,
         }
     };
@@ -166,8 +180,8 @@ fn pages() -> Vec<Route> {
         open!(post.clone(), SIGN_IN, "sign-in", web::sign_in::sign_in),
         open!(get.clone(), SIGN_OUT, "sign-out", web::sign_in::sign_out_page),
         open!(post, SIGN_OUT, "sign-out", web::sign_in::sign_out),
-        page!(GET, PASSWORD, "page-password", any, web::account::password),
-        page!(POST, PASSWORD, "page-password", any, web::account::change_password),
+        page!(GET, PASSWORD, "page-password", any, web::account::password, true),
+        page!(POST, PASSWORD, "page-password", any, web::account::change_password, true),
         page!(GET, DISPLAY, "page-display", any, web::account::display),
         page!(POST, DISPLAY, "page-display", any, web::account::save_display),
         page!(

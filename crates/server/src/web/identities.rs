@@ -16,7 +16,7 @@ use patron_core::Result;
 use patron_core::access::Holder;
 use patron_core::id::IdentityId;
 use patron_core::identity::Identity;
-use patron_core::rights::{Catalogue, PLATFORM, RightSet};
+use patron_core::rights::{Catalogue, RightSet};
 use patron_core::secret::Password;
 use patron_store::identities::no_such_identity;
 
@@ -45,12 +45,11 @@ struct LevelChoice {
     /// The rights that it has beyond everyone's, with commas between; empty when it has none.
     rights: String,
     chosen: bool,
-    /// Whether it could not be given back here once it is taken.
-    is_platforms: bool,
+    /// Whether it stays as it is: the visitor lacks rights that it has.
+    is_fixed: bool,
 }
 
-/// The levels that a form offers: those that the identity has (`held`), for they may be taken, and those that the
-/// visitor may give.
+/// The levels that a form offers: those that the identity has (`held`), and those that the visitor may give.
 fn level_choices(
     catalogue: &Catalogue,
     holder: &Holder<'_>,
@@ -58,16 +57,16 @@ fn level_choices(
     chosen: &[String],
 ) -> Vec<LevelChoice> {
     let everyone = catalogue.rights_of_levels(&[]);
-    let offered = catalogue.levels().filter(|level| {
-        let level = (*level).to_owned();
-        held.contains(&level) || holder.grant_levels(catalogue, &[level]).is_ok()
-    });
+    let holds = |level: &str| held.iter().any(|held| held == level);
+    let offered = catalogue
+        .levels()
+        .filter(|level| holds(level) || holder.grant_levels(catalogue, &[(*level).to_owned()]).is_ok());
     let choice = |level: &str| {
         let rights: RightSet = catalogue.rights_of_levels(&[level.to_owned()]).without(everyone);
         LevelChoice {
             rights: catalogue.names_of(rights),
             chosen: chosen.iter().any(|chosen| chosen == level),
-            is_platforms: level == PLATFORM,
+            is_fixed: holds(level) && holder.set_levels(catalogue, &[level.to_owned()], &[]).is_err(),
             name: level.to_owned(),
         }
     };

@@ -25,8 +25,3 @@ pub mod visitor;
 pub use form::Form;
 pub use frame::{Frame, Section};
 pub use visitor::Visitor;
-
-/// Whether a page opens for somebody who must choose a new password first: that page does. Signing out is open anyway.
-pub fn opens_with_temporary_password(route: &str) -> bool {
-    route == "page-password"
-}

@@ -21,6 +21,13 @@ use crate::app::Request;
 /// Days before its end from which on a token's end is pointed out.
 const SOON_DAYS: u64 = 14;
 
+/// Whether what was typed to confirm a deletion is the token's name, or its Client ID: a name may be of letters that
+/// cannot be seen, or typed.
+pub fn confirms(pat: &Pat, typed: &str) -> bool {
+    let typed = typed.trim();
+    typed == pat.name || typed == pat.id.to_string()
+}
+
 /// How a token stands, as a badge tells it.
 pub struct Badge {
     /// The id of its text.

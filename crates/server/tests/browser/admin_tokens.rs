@@ -190,7 +190,7 @@ fn many_are_deleted_after_a_look_at_which() {
         // One by itself, from its page.
         browser.press("three");
         browser.press("Delete…");
-        browser.fill("To confirm, type the token's name", "three");
+        browser.fill("To confirm, type the token's name or its Client ID", "three");
         browser.press("Delete token");
         assert!(case.names_of(&robot).is_empty());
         browser.expect_silent_console();

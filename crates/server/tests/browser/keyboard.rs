@@ -44,7 +44,7 @@ fn a_token_is_made_and_deleted_by_keyboard_alone() {
         browser.expect("60 days left");
         browser.tab_to("Delete by keyboard");
         browser.enter();
-        browser.tab_to("To confirm, type the token's name");
+        browser.tab_to("To confirm, type the token's name or its Client ID");
         browser.write("by keyboard");
         browser.enter();
         browser.expect("The token was deleted.");

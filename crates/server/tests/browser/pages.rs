@@ -80,7 +80,7 @@ fn check_one_s_own(look: Look) {
     browser.check("token-made");
     browser.see(&format!("{TOKENS}/{}", word("id")), "token-edit");
     browser.see(&format!("{TOKENS}/{}/delete", word("id")), "token-delete");
-    browser.fill("To confirm, type the token's name", "something else");
+    browser.fill("To confirm, type the token's name or its Client ID", "something else");
     browser.press("Delete token");
     browser.check("token-delete-problem");
     browser.see(&format!("{TOKENS}/00000000000000000000000000000000"), "error");
@@ -116,7 +116,7 @@ fn check_everyone_s_tokens(look: Look) {
     browser.check("admin-token");
     browser.press("Delete…");
     browser.check("admin-token-delete");
-    browser.fill("To confirm, type the token's name", "something else");
+    browser.fill("To confirm, type the token's name or its Client ID", "something else");
     browser.press("Delete token");
     browser.check("admin-token-delete-problem");
 }

@@ -13,7 +13,7 @@ use crate::visit::Visit;
 /// The pages for those who have signed in.
 fn pages() -> Vec<Route> {
     let pages: Vec<Route> =
-        routes().into_iter().filter(|route| matches!(route.handler, Handler::Page(..))).collect();
+        routes().into_iter().filter(|route| matches!(route.handler, Handler::Page { .. })).collect();
     assert!(pages.len() > 20 && pages.iter().all(is_page), "every page is where its errors are pages");
     pages
 }
@@ -127,7 +127,7 @@ async fn what_takes_a_right_is_refused_without_it() {
     let before = state(&patron).await;
     let mut refused = 0;
     for route in pages() {
-        let Handler::Page(access, _) = route.handler else { unreachable!("pages alone") };
+        let Handler::Page { access, .. } = route.handler else { unreachable!("pages alone") };
         let path = of_admin.path(&route);
         let reply = ask(&mut none, &route, &path, Some(&csrf)).await;
         if matches!(access, Access::Right(_)) {

@@ -429,7 +429,10 @@ async fn one_token_is_seen_whole_and_deleted_by_its_name() {
     let delete = format!("{one}/delete");
     assert!(visit.get(&delete).await.expect(200).text().contains("type the token&#39;s name"));
     let wrong = visit.post(&delete, &[("name", "ci")]).await.expect(400).text();
-    assert!(wrong.contains("That is not its name.") && wrong.contains("value=\"ci\""), "{wrong}");
+    assert!(
+        wrong.contains("That is neither its name nor its Client ID.") && wrong.contains("value=\"ci\""),
+        "{wrong}"
+    );
     assert_eq!(visit.post(&delete, &[("name", " sought ")]).await.leads_to(), TOKENS);
     assert!(visit.get(TOKENS).await.text().contains("The token was deleted."));
     for path in [&one, &delete, &format!("{TOKENS}/no-id"), &format!("{TOKENS}/{}", "0".repeat(32))] {
@@ -541,9 +544,11 @@ async fn an_empty_dashboard_says_so() {
     let stranger = patron.identity_in("acme", "stranger", &["ORG_ADMIN"]).await;
     let mut visit = patron.visit(&stranger).await.at("acme.tenants.test");
     let page = visit.get(DASHBOARD).await.expect(200).text();
-    for text in
-        ["There are no tokens yet.", "No token expires in the next 26 weeks.", "No token never expires."]
-    {
+    for text in [
+        "There are no tokens yet.",
+        "No token expires in the next 26 weeks.",
+        "Every token has an expiry date.",
+    ] {
         assert!(page.contains(text), "{text}");
     }
     assert!(!page.contains("<svg class=\"chart\""), "{page}");

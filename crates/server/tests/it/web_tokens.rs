@@ -61,7 +61,7 @@ async fn a_token_is_made_shown_once_used_changed_and_deleted() {
     let deletion = format!("{one}/delete");
     assert!(visit.get(&deletion).await.expect(200).text().contains("type the token&#39;s name"));
     let wrong = visit.post(&deletion, &[("name", "ci")]).await.expect(400).text();
-    assert!(wrong.contains("That is not its name."), "{wrong}");
+    assert!(wrong.contains("That is neither its name nor its Client ID."), "{wrong}");
     assert_eq!(visit.post(&deletion, &[("name", "nightly")]).await.leads_to(), TOKENS);
     let gone = patron.send(Call::get("/personal-access-tokens/v1?owner-id=me").auth(&bearer)).await;
     gone.expect(401);
@@ -163,6 +163,21 @@ async fn what_is_wrong_stands_beside_its_field_and_what_was_typed_stays() {
         assert!(page.contains(scope), "the scope was lost");
     }
     assert_eq!(names(&visit.get(TOKENS).await.text()), ["taken"]);
+}
+
+#[tokio::test]
+async fn what_contradicts_itself_is_not_guessed_at() {
+    let patron = Patron::start().await;
+    let jane = patron.identity("jane", &[]).await;
+    let mut visit = patron.visit(&jane).await;
+    for (field, extra) in
+        [("expirationDate", ("date", "2027-12-31")), ("userAwareTokenNeverExpires", ("aware", "true"))]
+    {
+        let fields = [("name", "a"), ("expires", "30"), ("validity", "900"), extra];
+        let page = visit.post(&format!("{TOKENS}/new"), &fields).await.expect(400).text();
+        assert!(between(&page, &format!("id=\"{field}-problem\">"), "</p>").contains("goes with"), "{page}");
+    }
+    assert_eq!(names(&visit.get(TOKENS).await.text()), [""; 0]);
 }
 
 #[tokio::test]

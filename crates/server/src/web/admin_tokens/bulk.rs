@@ -80,6 +80,10 @@ impl Plan {
         self.tokens.iter().map(|listed| listed.pat.id).collect()
     }
 
+    fn digest(&self) -> String {
+        digest(self.act, self.day.as_ref().map(|(_, end)| *end), &self.tokens)
+    }
+
     /// The path of the list that the tokens were chosen from.
     fn back(&self) -> String {
         format!("{PATH}{}", self.filter.link())
@@ -98,7 +102,7 @@ impl Plan {
         if !self.choice.all {
             fields.extend(self.choice.ticked.iter().map(|id| ("id", id.to_string())));
         }
-        fields.push(("digest", digest(&self.tokens)));
+        fields.push(("digest", self.digest()));
         fields
     }
 }
@@ -188,7 +192,7 @@ pub async fn carry_out(request: Request, visitor: Visitor) -> Result<Answer, Fai
         Ok(plan) => plan,
         Err(list) => return Ok(list),
     };
-    if visitor.form.text("digest") != digest(&plan.tokens) {
+    if visitor.form.text("digest") != plan.digest() {
         return preview_page(&request, &visitor, plan, true);
     }
     let (actor, ids) = (visitor.actor(&request), plan.ids());

@@ -115,13 +115,19 @@ impl Choice {
     }
 }
 
-/// A digest of a set of tokens, by which one set is told from another.
-pub(super) fn digest(tokens: &[Listed]) -> String {
-    let mut ids: Vec<PatId> = tokens.iter().map(|listed| listed.pat.id).collect();
-    ids.sort_unstable();
+/// A digest of what was shown: the act, its moment for an expiry, and each token with its expiry as it is. So what is
+/// confirmed is what was shown, also when the reader's zone or a token has changed in between.
+pub(super) fn digest(act: Act, end: Option<Timestamp>, tokens: &[Listed]) -> String {
+    let at = |at: Option<Timestamp>| at.map_or(i64::MAX, Timestamp::millis).to_be_bytes();
+    let mut shown: Vec<_> =
+        tokens.iter().map(|listed| (listed.pat.id, at(listed.pat.expiry.date()))).collect();
+    shown.sort_unstable();
     let mut hash = Sha256::new();
-    for id in ids {
+    hash.update([u8::from(act == Act::Delete)]);
+    hash.update(at(end));
+    for (id, expiry) in shown {
         hash.update(id.as_bytes());
+        hash.update(expiry);
     }
     hex::encode(hash.finalize())
 }

@@ -9,6 +9,7 @@ use crate::app::Request;
 use crate::respond::{Answer, Failure};
 use crate::web::cookies::Notice;
 use crate::web::frame::{self, Frame, Problems};
+use crate::web::tokens::confirms;
 use crate::web::{Section, Visitor};
 
 #[derive(Template)]
@@ -75,7 +76,7 @@ pub async fn delete(request: Request, visitor: Visitor) -> Result<Answer, Failur
 pub async fn remove(request: Request, visitor: Visitor) -> Result<Answer, Failure> {
     let actor = visitor.actor(&request);
     let listed = actor.listed_pat(id_of(&request)?).await?;
-    if visitor.form.text("name").trim() != listed.pat.name {
+    if !confirms(&listed.pat, visitor.form.text("name")) {
         let mut problems = Problems::default();
         problems.add("name", "delete-name-differs");
         return delete_page(&request, &visitor, problems).await;

@@ -8,7 +8,7 @@ use patron_core::{Error, Result};
 use serde_json::json;
 
 use super::form::{Choice, Typed, Was, choices};
-use super::{Badge, badge, id_of};
+use super::{Badge, badge, confirms, id_of};
 use crate::app::Request;
 use crate::respond::{Answer, Failure};
 use crate::web::cookies::Notice;
@@ -53,7 +53,7 @@ fn edit_page(
 ) -> Result<Answer, Failure> {
     let frame = Frame::new(request, Some(visitor), Section::Tokens);
     let choices = choices(&request.app.catalogue, &visitor.identity.levels, &typed.scopes);
-    let tomorrow = frame.zone.day(frame.now.plus_seconds(86_400));
+    let tomorrow = frame.tomorrow();
     let (client_id, badge) = (pat.id.to_string(), badge(&pat, &frame));
     let status = problems.status();
     let page = EditPage { frame, pat, client_id, badge, typed, choices, problems, tomorrow };
@@ -81,6 +81,10 @@ pub async fn edit(request: Request, visitor: Visitor) -> Result<Answer, Failure>
 pub async fn save(request: Request, visitor: Visitor) -> Result<Answer, Failure> {
     let pat = own_one(&request, &visitor).await?;
     let typed = Typed::posted(&visitor.form);
+    let contradictions = typed.contradictions();
+    if !contradictions.is_empty() {
+        return edit_page(&request, &visitor, pat, typed, contradictions);
+    }
     let frame = Frame::new(&request, Some(&visitor), Section::Tokens);
     let patch = patch_of(&typed, &frame)?;
     match visitor.actor(&request).patch(pat.id, patch, Patchable::All).await {
@@ -135,9 +139,7 @@ pub async fn delete(request: Request, visitor: Visitor) -> Result<Answer, Failur
 /// `POST …/{id}/delete`: deletes it when the name was typed.
 pub async fn remove(request: Request, visitor: Visitor) -> Result<Answer, Failure> {
     let pat = own_one(&request, &visitor).await?;
-    // A name may be of letters that cannot be seen, or typed.
-    let typed = visitor.form.text("name").trim();
-    if typed != pat.name && typed != pat.id.to_string() {
+    if !confirms(&pat, visitor.form.text("name")) {
         let mut problems = Problems::default();
         problems.add("name", "delete-name-differs");
         return delete_page(&request, &visitor, pat, problems);

@@ -5,6 +5,7 @@ use patron_core::scope::{ALL, DEFAULT, ScopeList};
 use patron_core::time::Timestamp;
 
 use crate::web::Form;
+use crate::web::frame::Problems;
 use crate::web::moment::{Zone, chosen_days};
 
 /// The fields that a link may fill in.
@@ -74,6 +75,19 @@ impl Typed {
                 scopes: form.all("was-scope").map(str::to_owned).collect(),
             },
         }
+    }
+
+    /// Says what contradicts itself: a day or an acknowledgement that goes with another expiry than the chosen one. To
+    /// take either for the other would be a guess.
+    pub(super) fn contradictions(&self) -> Problems {
+        let mut problems = Problems::default();
+        if !self.date.is_empty() && self.expires != "date" {
+            problems.add("expirationDate", "token-date-not-chosen");
+        }
+        if self.aware && self.expires != "never" {
+            problems.add("userAwareTokenNeverExpires", "token-never-not-chosen");
+        }
+        problems
     }
 
     /// The `expirationDate` that the API would be sent: none for `never`. A day ends where the reader is; what is no

@@ -70,6 +70,10 @@ pub async fn new(request: Request, visitor: Visitor) -> Result<Answer, Failure> 
 /// `POST …/new`: makes the token and shows its secret, or the form again with what is wrong.
 pub async fn create(request: Request, visitor: Visitor) -> Result<Answer, Failure> {
     let typed = Typed::posted(&visitor.form);
+    let contradictions = typed.contradictions();
+    if !contradictions.is_empty() {
+        return form_page(&request, &visitor, typed, contradictions).await;
+    }
     let frame = Frame::new(&request, Some(&visitor), Section::Tokens);
     let draft = Draft {
         name: Some(typed.name.clone()),
