@@ -26,7 +26,7 @@ password-again = New password, once more
 password-effect = Everywhere else you will be signed out. Your tokens work on.
 password-wrong = This is not your current password.
 password-differs = This is not the same as the new password.
-error-new-Length = From 12 to 1,024 characters.
+error-new-Length = From { PASSWORD_MIN_CHARS() } to { PASSWORD_CHARS() } characters.
 error-new-Value = Choose another one than the current password.
 notice-password-changed = Your password was changed. Everywhere else you are signed out.
 

@@ -11,8 +11,8 @@ chart-uses = Tokens by last use
 chart-weeks = Tokens that expire, by week
 chart-owners = Tokens that never expire, by owner
 chart-no-tokens = There are no tokens yet.
-chart-no-weeks = No token expires in the next 26 weeks.
-chart-no-owners = No token never expires.
+chart-no-weeks = No token expires in the next { CHART_WEEKS() } weeks.
+chart-no-owners = Every token has an expiry date.
 uses-days = { $days } days ago
 uses-longer = Over { $count } days ago
 weeks-from = From { $day }
@@ -38,8 +38,7 @@ tick-page = Tick all on this page
 tick-name = Tick { $name }
 state-managed = Managed
 state-owner-disabled = Owner disabled
-rows-range = { $range }
-rows-total = of { $count }
+rows-range = { $first }–{ $last } of { $total }
 
 bulk-title = Change many at once
 bulk-which = Which tokens
@@ -55,19 +54,17 @@ bulk-expire = Set expiry…
 bulk-delete = Delete…
 bulk-shown-first = Before anything happens, you see which tokens it happens to.
 bulk-none = Choose at least one token. Those that somebody else has deleted meanwhile are gone.
-bulk-too-many = That would be { $count } tokens.
-bulk-at-most = At most { $count } can be changed at once; narrow the list with the filters.
+bulk-too-many = That would be { $count } tokens. At most { $most } can be changed at once; narrow the list with the filters.
 
 preview-delete-title = Delete these tokens?
 preview-expire-title = Set a new expiry?
 preview-changed = The tokens that match have changed since you looked. This is how they are now; nothing has been done yet.
-preview-tokens = { $count ->
-    [one] { $count } token
-   *[other] { $count } tokens
-}
-preview-people = { $count ->
-    [one] of { $count } person
-   *[other] of { $count } people
+preview-tokens = { $people ->
+    [one] { $tokens ->
+        [one] { $tokens } token of { $people } person
+       *[other] { $tokens } tokens of { $people } person
+    }
+   *[other] { $tokens } tokens of { $people } people
 }
 preview-delete-what = Whatever uses them stops working at once: they and every access token made from them are refused. This cannot be undone.
 preview-expire-what = They all expire on { $day }, whatever their expiry is now.

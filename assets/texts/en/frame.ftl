@@ -58,5 +58,6 @@ days-left = { $count ->
 }
 
 # Told once, on the page after the one that did it.
+notice-session-ended = You were signed out meanwhile: what you sent was not done. Sign in and do it again.
 notice-token-saved = The token was changed.
 notice-token-deleted = The token was deleted. It and every access token made from it are refused from now on.

@@ -15,14 +15,13 @@ column-tokens = Tokens
 identity-enabled = Enabled
 identity-disabled = Disabled
 tokens-of = Tokens of { $name }
-page-number = Page { $count }
-page-of = of { $count }
+page-of = Page { $page } of { $pages }
 pages = Pages
 previous = Previous
 next = Next
 
 identity-login = Login name
-identity-login-hint = What this person or service signs in with, up to 255 characters.
+identity-login-hint = What this person or service signs in with, up to { NAME_CHARS() } characters.
 identity-display-name = Display name
 identity-display-name-hint = What others read; the login name when you leave this empty.
 identity-first-name = First name
@@ -66,13 +65,13 @@ confirm-reset-password-title = Reset password
 confirm-reset-password-what = The password that this identity has now stops working and its sessions end. You get a temporary one to hand over. Its tokens keep working.
 confirm-reset-password-button = Reset password
 
-error-displayName-Length = At most 255 characters.
+error-displayName-Length = At most { NAME_CHARS() } characters.
 error-displayName-Value = A name has no control characters.
-error-firstname-Length = At most 255 characters.
+error-firstname-Length = At most { NAME_CHARS() } characters.
 error-firstname-Value = A name has no control characters.
-error-lastname-Length = At most 255 characters.
+error-lastname-Length = At most { NAME_CHARS() } characters.
 error-lastname-Value = A name has no control characters.
-error-email-Length = At most 255 characters.
+error-email-Length = At most { NAME_CHARS() } characters.
 error-email-Value = An email has no control characters.
 error-levels-Conflict = Somebody else has changed the levels meanwhile. They are shown as they are now; nothing of yours was saved.
 

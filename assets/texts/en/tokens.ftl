@@ -11,10 +11,9 @@ search = Search
 show-all = Show all
 tokens-no-match = No token matches.
 tokens-of-limit = { $count ->
-    [one] { $count } token
-   *[other] { $count } tokens
+    [one] { $count } token of { $limit }.
+   *[other] { $count } tokens of { $limit }.
 }
-tokens-limit = of { $count }.
 
 column-name = Name
 column-client-id = Client ID
@@ -38,11 +37,9 @@ save = Save
 seconds = { $count } seconds
 
 token-name = What is this token for?
-token-name-hint = Its name among your tokens, up to 255 characters.
+token-name-hint = Its name among your tokens, up to { NAME_CHARS() } characters.
 token-expiry = Expiry
-token-expires-30 = 30 days
-token-expires-60 = 60 days
-token-expires-90 = 90 days
+token-expires-days = { $count } days
 token-expires-on = until { $day }
 token-expires-date = A date of your choice
 token-date-hint = Until the end of this day in { $zone }
@@ -50,7 +47,7 @@ token-expires-never = Never
 token-expires-keep = As it is
 token-aware = I know that a token that never expires works until somebody deletes it, and that whoever finds it can use it until then.
 token-validity = Access token validity
-token-validity-hint = How long an access token made from it lives, in seconds: 15 to 43,200 (12 hours).
+token-validity-hint = How long an access token made from it lives, in seconds: { VALIDITY_MIN_SECONDS() } to { VALIDITY_MAX_SECONDS() } ({ VALIDITY_MAX_HOURS() } hours).
 token-scopes = Scopes
 token-scopes-hint = What the token may do. Choose as little as its purpose needs; with nothing chosen it only does what needs no right.
 token-scopes-search = Search the scopes
@@ -74,5 +71,5 @@ edit-scope-when = Changed scopes hold for the next access token; those already i
 delete-ellipsis = Delete…
 delete-title = Delete token
 delete-what = Whatever uses this token stops working at once: it and every access token made from it are refused. This cannot be undone.
-delete-type-name = To confirm, type the token's name
-delete-name-differs = That is not its name.
+delete-type-name = To confirm, type the token's name or its Client ID
+delete-name-differs = That is neither its name nor its Client ID.

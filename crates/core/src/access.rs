@@ -5,6 +5,7 @@
 
 use crate::error::{Detail, Error, Result, shorten};
 use crate::id::IdentityId;
+use crate::identity::Identity;
 use crate::rights::{Catalogue, PAT_RIGHTS, PLATFORM, Right, RightSet};
 use crate::scope::{self, ScopeList};
 
@@ -46,7 +47,12 @@ pub fn no_such_pat() -> Error {
     Error::not_found("There is no such personal access token.")
 }
 
-impl Holder<'_> {
+impl<'a> Holder<'a> {
+    /// An identity with a credential of these rights and scopes; without scopes for a web session, which has all.
+    pub fn of(identity: &'a Identity, rights: RightSet, scopes: Option<&'a ScopeList>) -> Self {
+        Self { identity: identity.id, levels: &identity.levels, rights, scopes }
+    }
+
     /// Refuses a caller without `right`.
     pub fn require(&self, catalogue: &Catalogue, right: Right) -> Result<()> {
         self.require_any(catalogue, &[right])
@@ -241,16 +247,27 @@ impl Holder<'_> {
         Err(Error::forbidden(format!("The credential in use lacks rights that this would grant: {names}.")))
     }
 
-    /// Refuses a change of levels: `added` are those that the identity does not have yet.
-    pub fn set_levels(&self, catalogue: &Catalogue, added: &[String]) -> Result<()> {
+    /// Refuses a change of levels from `old` to `new`. Levels are given, and taken, by those who have their rights: who
+    /// could take an administrator's levels could then set its password, and have what comes back with them.
+    pub fn set_levels(&self, catalogue: &Catalogue, old: &[String], new: &[String]) -> Result<()> {
         self.require(catalogue, Right::AUTH_USER_MANAGE)?;
-        self.grant_levels(catalogue, added)
+        let beyond = |these: &[String], those: &[String]| -> Vec<String> {
+            these.iter().filter(|level| !those.contains(level)).cloned().collect()
+        };
+        self.grant_levels(catalogue, &beyond(new, old))?;
+        let everyones = catalogue.rights_of_levels(&[]);
+        let taken = catalogue.rights_of_levels(&beyond(old, new)).without(everyones).without(self.rights);
+        if taken.is_empty() {
+            return Ok(());
+        }
+        let names = catalogue.names_of(taken);
+        Err(Error::forbidden(format!("The credential in use lacks rights that this would take: {names}.")))
     }
 
     /// Refuses the creation of an identity of these levels, whose first password the caller learns: no rights are
     /// had so that the credential in use lacks.
     pub fn create_identity(&self, catalogue: &Catalogue, levels: &[String]) -> Result<()> {
-        self.set_levels(catalogue, levels)?;
+        self.set_levels(catalogue, &[], levels)?;
         self.refuse_excess_levels(catalogue, levels)
     }
 
@@ -395,10 +412,11 @@ mod tests {
             assert_eq!(text(holder.create_identity(&catalogue, &of_levels)), created, "{case}");
             assert_eq!(text(holder.set_enabled(&catalogue, &of_levels, true)), enabled, "{case}");
             assert_eq!(text(holder.reset_password(&catalogue, OTHER, &of_levels)), reset, "{case}");
-            // Taking rights away takes no more than the right to manage.
+            // Disabling takes no more than the right to manage; whoever takes a level has its rights.
             let may = holder.rights.has(Right::AUTH_USER_MANAGE);
             assert_eq!(holder.set_enabled(&catalogue, &of_levels, false).is_ok(), may, "{case}");
-            assert_eq!(holder.set_levels(&catalogue, &[]).is_ok(), may, "{case}");
+            let beyond = matches!((level, of), ("DESK", ORG_ADMIN) | (_, PLATFORM));
+            assert_eq!(holder.set_levels(&catalogue, &of_levels, &[]).is_ok(), may && !beyond, "{case}");
             if may {
                 assert_eq!(text(holder.reset_password(&catalogue, ME, &levels(&[level]))), own, "{case}");
             }

@@ -41,6 +41,12 @@ impl Timestamp {
         Self::from_millis(self.0.saturating_add(seconds.saturating_mul(1_000)))
     }
 
+    /// This moment and `days` of 24 hours more.
+    #[must_use]
+    pub fn plus_days(self, days: i64) -> Self {
+        self.plus_seconds(days.saturating_mul(86_400))
+    }
+
     /// This moment and `months` calendar months more; a day that the month lacks becomes its last day.
     #[must_use]
     pub fn plus_months(self, months: u32) -> Self {

@@ -131,6 +131,13 @@ impl Request {
         self.parts.uri.path().rsplit('/').next().unwrap_or_default()
     }
 
+    /// The segment of the path behind this beginning, which names an id where a route has one there; empty when there
+    /// is none.
+    pub fn segment_behind(&self, beginning: &str) -> &str {
+        let rest = self.parts.uri.path().strip_prefix(beginning).unwrap_or_default();
+        rest.trim_start_matches('/').split('/').next().unwrap_or_default()
+    }
+
     /// Where a credential that came with this request was presented.
     pub fn presented(&self) -> Presented {
         Presented { tenant: Some(self.site.key), recorded_in: self.site.key, address: self.address }

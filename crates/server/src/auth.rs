@@ -42,12 +42,7 @@ pub struct Caller {
 impl Caller {
     /// As the rules of access see it.
     pub fn holder(&self) -> Holder<'_> {
-        Holder {
-            identity: self.identity.id,
-            levels: &self.identity.levels,
-            rights: self.rights,
-            scopes: Some(&self.scopes),
-        }
+        Holder::of(&self.identity, self.rights, Some(&self.scopes))
     }
 
     /// As the audit trail names it.

@@ -152,7 +152,7 @@ mod tests {
         let devices =
             crate::devices::Devices::new(&master, std::sync::Arc::new(crate::system::SystemEntropy));
         let (devices, jane) = (devices.ok().unwrap(), patron_core::id::IdentityId::from_bytes([1; 16]));
-        let device = || devices.read(&devices.issue(HERE, jane), HERE, jane).unwrap();
+        let device = || devices.read(&devices.issue(HERE, jane, "hash"), HERE, jane, "hash").unwrap();
         let (hers, other) = (device(), device());
         assert_eq!(wrong(&guesses, at(0), |_| stranger("jane", 1)), GUESSES);
         assert_eq!(

@@ -89,7 +89,9 @@ impl App {
         let name = attempt.name.trim();
         let found = self.store.credentials_of(tenant, name.to_owned()).await?;
         let who = found.as_ref().map(|found| &found.identity);
-        let known = who.zip(device).and_then(|(who, device)| self.devices.read(device, tenant, who.id));
+        let known = found.as_ref().zip(device).and_then(|(found, device)| {
+            self.devices.read(device, tenant, found.identity.id, found.password_hash.as_deref()?)
+        });
         let guesser = known.map_or(Guesser::Stranger { tenant, name, address }, Guesser::Known);
         let refused = |reason: &'static str| {
             self.metrics.auth_failure(reason);
@@ -126,13 +128,14 @@ impl App {
         let token = SessionToken::generate(&self.entropy);
         let actor = Party::identity(who.id, &who.name);
         let context = Context { actor, acting: None, address: Some(address), tracking };
+        let device = self.devices.issue(tenant, who.id, &hash);
         let session = self.store.sign_in(context, tenant, who.id, hash, previous, token.hash()).await?;
         let Some(session) = session else {
             // Changed, disabled or deleted in the meantime.
             refused("WRONG_PASSWORD");
             return Err(SignInRefusal::Wrong);
         };
-        Ok(SignedIn { session, token, device: self.devices.issue(tenant, who.id) })
+        Ok(SignedIn { session, token, device })
     }
 
     /// The session of this token in the tenant, noted to be in use; `None` when there is none that is good.
@@ -160,7 +163,7 @@ impl App {
         context: Context,
         current: Password,
         new: Password,
-    ) -> Result<(Session, SessionToken), ChangeRefusal> {
+    ) -> Result<SignedIn, ChangeRefusal> {
         identity::check_new_password(&new, &current).map_err(ChangeRefusal::New)?;
         let who = &session.identity;
         let counted = self
@@ -184,10 +187,11 @@ impl App {
         self.guesses.give_back(counted);
         let hash = self.passwords.hash(new).await?;
         let token = SessionToken::generate(&self.entropy);
+        let device = self.devices.issue(who.tenant, who.id, &hash);
         let changed =
             self.store.change_own_password(context, who.tenant, who.id, expected, hash, token.hash()).await?;
         // Changed by somebody else in the meantime, which has ended this session too.
         let session = changed.ok_or(ChangeRefusal::WrongCurrent)?;
-        Ok((session, token))
+        Ok(SignedIn { session, token, device })
     }
 }

@@ -224,7 +224,11 @@ impl Store {
                 let (store, failures) = (store.clone(), failures.clone());
                 Box::pin(async move {
                     for (failure, times) in failures.iter() {
-                        let actor = failure.target.clone();
+                        // A PAT stands for whoever presents it; a login name that is typed for nobody yet.
+                        let actor = match failure.action {
+                            Action::SignInFailed => Party::other("UNKNOWN", "unknown", ""),
+                            _ => failure.target.clone(),
+                        };
                         let context = Context { actor, acting: None, address: failure.address, tracking };
                         let event = Event::new(failure.action, failure.target.clone())
                             .with("reason", failure.reason)

@@ -14,6 +14,7 @@ use patron_core::time::Timestamp;
 use tempfile::TempDir;
 
 use crate::Store;
+use crate::driver::add_functions;
 use crate::pats::Creation;
 use crate::sessions::SessionLimits;
 
@@ -60,6 +61,7 @@ impl Fixture {
     /// How the engine goes about a statement.
     pub(crate) fn plan(&self, sql: &str) -> Vec<String> {
         let file = self.file();
+        add_functions(&file).unwrap();
         let mut explained = file.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
         // Unbound placeholders are null, which does not matter to the plan.
         let steps = explained.raw_query().mapped(|row| row.get("detail"));

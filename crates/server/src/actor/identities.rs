@@ -87,9 +87,7 @@ impl Actor {
             let catalogue = &actor.app.catalogue;
             actor.holder().require(catalogue, Right::AUTH_USER_MANAGE)?;
             let levels = identity::check_levels(catalogue, change(&old.levels)?)?;
-            let added: Vec<String> =
-                levels.iter().filter(|level| !old.levels.contains(level)).cloned().collect();
-            actor.holder().set_levels(catalogue, &added)?;
+            actor.holder().set_levels(catalogue, &old.levels, &levels)?;
             Ok(Identity { levels, ..old.clone() })
         };
         self.app.store.change_identity(self.context.clone(), self.tenant, id, Arc::new(decide)).await

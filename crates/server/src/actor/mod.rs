@@ -43,11 +43,6 @@ pub struct Actor {
 impl Actor {
     /// As the rules of access see it.
     pub fn holder(&self) -> Holder<'_> {
-        Holder {
-            identity: self.identity.id,
-            levels: &self.identity.levels,
-            rights: self.rights,
-            scopes: self.scopes.as_ref(),
-        }
+        Holder::of(&self.identity, self.rights, self.scopes.as_ref())
     }
 }

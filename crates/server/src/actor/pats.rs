@@ -83,6 +83,19 @@ impl Actor {
         Ok((PatReader::new(store.clone(), selection, page), total))
     }
 
+    /// All of the identity's own PATs, oldest first, without managed ones: those are the platform's.
+    ///
+    /// # Errors
+    /// As [`access::Holder::list`].
+    pub async fn own(&self) -> Result<Vec<Pat>> {
+        self.holder().list(&self.app.catalogue, Whose::Mine)?;
+        self.app.recorder.settle().await;
+        let owner = Some(self.identity.id);
+        let selection = Selection { tenant: self.tenant, owner, managed: false, filter: Filter::parse("")? };
+        let everything = Page { limit: None, offset: 0, count: false };
+        PatReader::new(self.app.store.clone(), selection, everything).rest().await
+    }
+
     /// Changes a PAT by JSON Patch and answers it as it is then.
     ///
     /// # Errors

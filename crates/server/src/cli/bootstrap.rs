@@ -27,7 +27,6 @@ const ADMIN: &str = "admin";
 /// The first PAT's name.
 const PAT: &str = "bootstrap";
 const FILE: &str = "bootstrap.json";
-const SECONDS_A_DAY: i64 = 86_400;
 
 #[derive(Args)]
 pub(super) struct BootstrapArgs {
@@ -76,7 +75,7 @@ pub(super) async fn bootstrap(
     };
     let pat = Draft {
         name: Some(PAT.to_owned()),
-        expiration_date: Some(now.plus_seconds(BOOTSTRAP_PAT_DAYS * SECONDS_A_DAY).to_string()),
+        expiration_date: Some(now.plus_days(BOOTSTRAP_PAT_DAYS).to_string()),
         ..Draft::default()
     };
     let with = Bootstrap {

@@ -61,10 +61,11 @@ pub async fn change_password(request: Request, visitor: Visitor) -> Result<Answe
     let changed =
         request.app.change_password(&visitor.session, context, typed("current"), typed("new")).await;
     match changed {
-        Ok((_, token)) => {
+        Ok(changed) => {
             let next = if visitor.session.password_temporary { TOKENS } else { PASSWORD };
             let mut answer = frame::redirect_with(&request, next, Notice::of("notice-password-changed"));
-            cookies::set_session(&mut answer, &request, &token);
+            cookies::set_session(&mut answer, &request, &changed.token);
+            cookies::set_device(&mut answer, &request, &changed.device);
             Ok(answer)
         }
         Err(ChangeRefusal::WrongCurrent) => {
@@ -98,7 +99,9 @@ struct DisplayPage {
 
 fn display_page(request: &Request, visitor: &Visitor, problems: Problems) -> Result<Answer, Failure> {
     let frame = Frame::new(request, Some(visitor), Section::Display);
-    let chosen = cookies::zone_is_chosen(&request.parts.headers).then(|| frame.zone.name().to_owned());
+    let headers = &request.parts.headers;
+    let kept = cookies::zone(headers).filter(|_| cookies::zone_is_chosen(headers));
+    let chosen = kept.and_then(Zone::named).map(|zone| zone.name().to_owned());
     let signed_in = visitor.session.created;
     let status = problems.status();
     let page = DisplayPage { frame, zones: Zone::names(), chosen, signed_in, problems };

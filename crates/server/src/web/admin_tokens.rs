@@ -16,7 +16,6 @@ use patron_core::id::PatId;
 use patron_store::pats::search::Listed;
 
 use super::Frame;
-use super::moment::days_until;
 use super::tokens::{Badge, badge};
 use crate::app::Request;
 
@@ -30,8 +29,6 @@ struct Row {
     /// The owner's id.
     owner: String,
     badge: Badge,
-    /// Days until it expires, rounded up, where it has yet to.
-    days_left: Option<u64>,
     /// Whether it is ticked.
     ticked: bool,
 }
@@ -39,12 +36,10 @@ struct Row {
 impl Row {
     fn new(listed: Listed, frame: &Frame) -> Self {
         let pat = &listed.pat;
-        let days_left = pat.expiry.date().map(|at| days_until(at, frame.now)).filter(|days| *days > 0);
         Self {
             id: pat.id.to_string(),
             owner: pat.owner.to_string(),
             badge: badge(pat, frame),
-            days_left,
             ticked: false,
             listed,
         }
@@ -57,8 +52,7 @@ struct Offers {
     delete: bool,
 }
 
-/// The id of a token in the path, `/ui/a/personal-access-tokens/{id}` with whatever behind it.
+/// The id of a token in the path.
 fn id_of(request: &Request) -> Result<PatId> {
-    let rest = request.parts.uri.path().strip_prefix(PATH).unwrap_or_default();
-    PatId::parse(rest.trim_start_matches('/').split('/').next().unwrap_or_default()).ok_or_else(no_such_pat)
+    PatId::parse(request.segment_behind(PATH)).ok_or_else(no_such_pat)
 }

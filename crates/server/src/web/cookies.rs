@@ -92,6 +92,7 @@ pub struct Notice {
 
 /// Every notice that there is. Nobody can make a page say anything else.
 const NOTICES: &[&str] = &[
+    "notice-session-ended",
     "notice-token-saved",
     "notice-token-deleted",
     "notice-signed-out-elsewhere",

@@ -16,8 +16,6 @@ use crate::respond::{Answer, Failure};
 /// The path of the page.
 pub const PATH: &str = "/ui/a/dashboard";
 
-const SECONDS_A_WEEK: i64 = 7 * 86_400;
-
 #[derive(Template)]
 #[template(path = "dashboard.html")]
 struct DashboardPage {
@@ -129,7 +127,7 @@ fn weeks_chart(weeks: &Weeks, frame: &Frame) -> Result<Chart> {
             query: None,
         });
         bars.push(Bar { label: frame.zone.short_day(start), value: count });
-        start = start.plus_seconds(SECONDS_A_WEEK);
+        start = start.plus_days(7);
     }
     let (id, title) = ("weeks", frame.t("chart-weeks"));
     Ok(Chart {

@@ -16,7 +16,7 @@ use patron_core::{Error, Result};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::cookies::{self, Notice};
-use super::moment::{Moment, Zone};
+use super::moment::{Moment, Zone, days_until};
 use super::texts::texts;
 use super::{Visitor, assets};
 use crate::app::Request;
@@ -129,6 +129,12 @@ impl Frame {
         texts().count(id, count.count())
     }
 
+    /// The text of this id about some numbers, each with its name in the text.
+    pub fn counts(&self, id: &str, numbers: &[(&str, impl Count)]) -> String {
+        let numbers: Vec<_> = numbers.iter().map(|(name, number)| (*name, number.count())).collect();
+        texts().counts(id, &numbers)
+    }
+
     /// The text of this id with something in the place of `$what`.
     pub fn with(&self, id: &str, what: &str, value: impl AsRef<str>) -> String {
         texts().with(id, what, value.as_ref())
@@ -147,6 +153,16 @@ impl Frame {
     /// A moment as the reader reads it.
     pub fn moment(&self, at: impl Borrow<Timestamp>) -> Moment {
         self.zone.moment(*at.borrow(), self.now)
+    }
+
+    /// Whole days until a moment, rounded up; `None` when it has come.
+    pub fn days_left(&self, until: impl Borrow<Timestamp>) -> Option<u64> {
+        Some(days_until(*until.borrow(), self.now)).filter(|days| *days > 0)
+    }
+
+    /// Tomorrow, as a date field takes it.
+    pub fn tomorrow(&self) -> String {
+        self.zone.day(self.now.plus_days(1))
     }
 
     /// The CSRF token of this page's forms.
@@ -289,7 +305,7 @@ pub fn redirect(request: &Request, path: &str) -> Answer {
 pub fn sign_in_first(request: &Request) -> Answer {
     let parts = &request.parts;
     if parts.method != Method::GET && parts.method != Method::HEAD {
-        return redirect(request, SIGN_IN);
+        return redirect_with(request, SIGN_IN, Notice::of("notice-session-ended"));
     }
     let here = parts.uri.path_and_query().map_or(TOKENS, PathAndQuery::as_str);
     let next = utf8_percent_encode(here, NON_ALPHANUMERIC);

@@ -30,11 +30,9 @@ use crate::respond::{Answer, Failure};
 /// The path of the list, and what the others begin with.
 pub const PATH: &str = "/ui/a/identities";
 
-/// The id of an identity in the path, `/ui/a/identities/{id}` with whatever behind it.
+/// The id of an identity in the path.
 fn id_of(request: &Request) -> Result<IdentityId> {
-    let rest = request.parts.uri.path().strip_prefix(PATH).unwrap_or_default();
-    let id = rest.trim_start_matches('/').split('/').next().unwrap_or_default();
-    IdentityId::parse(id).ok_or_else(no_such_identity)
+    IdentityId::parse(request.segment_behind(PATH)).ok_or_else(no_such_identity)
 }
 
 fn path_of(id: IdentityId) -> String {

@@ -8,6 +8,7 @@ pub mod admin_tokens;
 pub mod assets;
 pub mod audit;
 pub mod charts;
+pub mod columns;
 pub mod cookies;
 pub mod dashboard;
 pub mod form;

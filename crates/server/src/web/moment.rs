@@ -16,6 +16,14 @@ const SECONDS_A_MINUTE: i64 = 60;
 const SECONDS_AN_HOUR: i64 = 3_600;
 const SECONDS_A_DAY: i64 = 86_400;
 
+/// How many days ahead a token's expiry is offered without looking at a calendar.
+pub const DAYS: [u32; 3] = [30, 60, 90];
+
+/// The choice of days that a form sent; `None` when it is none of [`DAYS`].
+pub fn chosen_days(text: &str) -> Option<i64> {
+    DAYS.iter().find(|days| days.to_string() == text).copied().map(i64::from)
+}
+
 /// The reader's time zone.
 #[derive(Debug, Clone)]
 pub struct Zone {

@@ -8,6 +8,8 @@ use std::sync::LazyLock;
 
 use fluent_bundle::concurrent::FluentBundle;
 use fluent_bundle::{FluentArgs, FluentResource, FluentValue};
+use patron_core::limits;
+use patron_store::pats::numbers::WEEKS;
 use unic_langid::LanguageIdentifier;
 
 /// The files of the one language that there is, in no particular order.
@@ -19,6 +21,17 @@ const ENGLISH: &[&str] = &[
     include_str!("../../../../assets/texts/en/frame.ftl"),
     include_str!("../../../../assets/texts/en/identities.ftl"),
     include_str!("../../../../assets/texts/en/tokens.ftl"),
+];
+
+/// The limits of the rules, by the names that texts call them by: `{ NAME_CHARS() }`.
+const LIMITS: &[(&str, u64)] = &[
+    ("NAME_CHARS", limits::NAME_CHARS as u64),
+    ("PASSWORD_CHARS", limits::PASSWORD_CHARS as u64),
+    ("PASSWORD_MIN_CHARS", limits::PASSWORD_MIN_CHARS as u64),
+    ("VALIDITY_MIN_SECONDS", limits::VALIDITY_MIN_SECONDS as u64),
+    ("VALIDITY_MAX_SECONDS", limits::VALIDITY_MAX_SECONDS as u64),
+    ("VALIDITY_MAX_HOURS", limits::VALIDITY_MAX_SECONDS as u64 / 3_600),
+    ("CHART_WEEKS", WEEKS as u64),
 ];
 
 static TEXTS: LazyLock<Texts> = LazyLock::new(|| Texts::new("en", ENGLISH));
@@ -45,6 +58,10 @@ impl Texts {
             FluentValue::Number(number) => Some(grouped(number.value)),
             _ => None,
         }));
+        for (name, limit) in LIMITS {
+            // Each name stands once in the table, which is all that is refused.
+            let _ = bundle.add_function(name, |_, _| number(*limit));
+        }
         for file in files {
             // What can be read is taken; the tests refuse a file with an error in it.
             let resource = FluentResource::try_new((*file).to_owned()).unwrap_or_else(|(partial, _)| partial);
@@ -70,10 +87,13 @@ impl Texts {
 
     /// The text of this id about a number, `$count` in it.
     pub fn count(&self, id: &str, count: u64) -> String {
-        // A float is what the format knows as a number; above 2^53 the last digits would be off.
-        #[expect(clippy::cast_precision_loss, reason = "counts on a page are far below 2^53")]
-        let count = count as f64;
-        self.format(id, Some(&FluentArgs::from_iter([("count", FluentValue::from(count))])))
+        self.counts(id, &[("count", count)])
+    }
+
+    /// The text of this id about some numbers, each with the name that it has in the text.
+    pub fn counts(&self, id: &str, numbers: &[(&str, u64)]) -> String {
+        let arguments = numbers.iter().map(|(name, value)| ((*name).to_owned(), number(*value)));
+        self.format(id, Some(&arguments.collect::<FluentArgs<'_>>()))
     }
 
     /// The text of this id with something in the place of `$what`.
@@ -89,6 +109,12 @@ impl Texts {
         let text: Cow<'_, str> = self.bundle.format_pattern(pattern, arguments, &mut Vec::new());
         text.into_owned()
     }
+}
+
+/// A number as the format knows it, which is a float: above 2^53 the last digits would be off.
+fn number(value: u64) -> FluentValue<'static> {
+    #[expect(clippy::cast_precision_loss, reason = "numbers on a page are far below 2^53")]
+    FluentValue::from(value as f64)
 }
 
 /// A whole number with a comma between thousands, as English writes it.
@@ -155,7 +181,7 @@ mod tests {
             let text = fs::read_to_string(&path).unwrap();
             let text = text.split("#[cfg(test)]").next().unwrap();
             // `frame.t("id")` and the like.
-            let calls = [".t(\"", ".count(\"", ".with(\"", "texts().get(\"", "texts.get(\""];
+            let calls = [".t(\"", ".count(\"", ".counts(\"", ".with(\"", "texts().get(\"", "texts.get(\""];
             let is_page = path.to_string_lossy().contains("/web/") || path.extension().unwrap() == "html";
             for call in calls.iter().filter(|_| is_page) {
                 for (at, _) in text.match_indices(call) {
@@ -188,5 +214,32 @@ mod tests {
         assert_eq!(texts().count("days-left", 1), "1 day left");
         assert_eq!(texts().count("days-left", 1_200), "1,200 days left");
         assert_eq!(texts().get("no-such-text"), "no-such-text");
+        let numbers = |tokens, people| [("tokens", tokens), ("people", people)];
+        for (tokens, people, text) in [
+            (1, 1, "1 token of 1 person"),
+            (2_000, 1, "2,000 tokens of 1 person"),
+            (3, 2, "3 tokens of 2 people"),
+        ] {
+            assert_eq!(texts().counts("preview-tokens", &numbers(tokens, people)), text);
+        }
+    }
+
+    #[test]
+    fn numbers_of_rules_come_from_the_rules() {
+        for file in ENGLISH {
+            for line in file.lines().filter(|line| !line.starts_with('#')) {
+                let text = line.split_once(" = ").map_or(line, |(_, text)| text);
+                // `[0]` is a case, not a number that is shown.
+                assert!(!text.replace("[0]", "").contains(|c: char| c.is_ascii_digit()), "{line}");
+            }
+        }
+        for (name, limit) in LIMITS {
+            let files: String = ENGLISH.concat();
+            assert!(files.contains(&format!("{{ {name}() }}")), "nothing asks for {name}");
+            assert!(*limit > 0);
+        }
+        assert_eq!(texts().get("error-new-Length"), "From 12 to 1,024 characters.");
+        assert_eq!(texts().get("error-accessTokenValiditySeconds-Value"), "From 15 to 43,200 seconds.");
+        assert!(texts().get("token-validity-hint").ends_with("15 to 43,200 (12 hours)."));
     }
 }

@@ -14,7 +14,7 @@ use patron_core::access::no_such_pat;
 use patron_core::id::PatId;
 use patron_core::pat::{Expiry, Pat, State};
 
-use super::frame::Frame;
+use super::frame::{Frame, TOKENS};
 use super::moment::days_until;
 use crate::app::Request;
 
@@ -42,14 +42,7 @@ pub fn badge(pat: &Pat, frame: &Frame) -> Badge {
     }
 }
 
-/// The id of the text of a choice of days.
-pub fn days_text(days: &i64) -> String {
-    format!("token-expires-{days}")
-}
-
-/// The id of a token in the path, which may have `/delete` behind it.
+/// The id of a token in the path.
 fn id_of(request: &Request) -> Result<PatId> {
-    let path = request.parts.uri.path();
-    let path = path.strip_suffix("/delete").unwrap_or(path);
-    PatId::parse(path.rsplit('/').next().unwrap_or_default()).ok_or_else(no_such_pat)
+    PatId::parse(request.segment_behind(TOKENS)).ok_or_else(no_such_pat)
 }

@@ -61,12 +61,7 @@ impl Visitor {
 
     /// As the rules of access see them.
     pub fn holder(&self) -> Holder<'_> {
-        Holder {
-            identity: self.identity.id,
-            levels: &self.identity.levels,
-            rights: self.rights,
-            scopes: None,
-        }
+        Holder::of(&self.identity, self.rights, None)
     }
 
     /// As whoever makes a change.

@@ -117,8 +117,8 @@ async fn a_session_is_of_one_tenant() {
     there.post(SIGN_IN, &[("name", "jane"), ("password", NEW)]).await.leads_to();
     assert!(there.is_signed_in().await);
     // Neither does a browser that is known here count as known there.
-    let device = patron.app.devices.issue(jane.tenant, jane.id);
-    assert!(patron.app.devices.read(&device, other.tenant, other.id).is_none());
+    let device = patron.app.devices.issue(jane.tenant, jane.id, "hash");
+    assert!(patron.app.devices.read(&device, other.tenant, other.id, "hash").is_none());
 }
 
 #[tokio::test]

@@ -438,37 +438,35 @@ async fn an_outage_is_never_a_wrong_password() {
     assert!(visit.cookies.contains_key("patron_session"));
 }
 
-#[test]
-fn the_password_of_bootstrap_is_good_for_choosing_another() {
+#[tokio::test]
+async fn the_password_of_bootstrap_is_good_for_choosing_another() {
     let dir = TempDir::new().unwrap();
     let data = dir.path().join("data");
     let server = Server::start_with(&data, &[], &[("PATRON_LOG", "trace")]);
     let made: Value = serde_json::from_slice(&std::fs::read(data.join("bootstrap.json")).unwrap()).unwrap();
     let first = made["password"].as_str().unwrap().to_owned();
     let (own, password) = ("a password of my own", "/ui/d/user-preferences/password");
-    let mut browser = Browser::new(&server);
+    let mut visit = server.stranger();
 
-    browser
-        .send(Call::post(SIGN_IN).form(&[("name", "admin"), ("password", &first), ("next", "%")]))
-        .expect(403);
-    browser.get("/ui/nothing-here").expect(404);
-    let done = browser.post(SIGN_IN, &[("name", "admin"), ("password", &first)]);
+    let without_token = [("name", "admin"), ("password", first.as_str()), ("next", "%")];
+    visit.send(Call::post(SIGN_IN).form(&without_token)).await.expect(403);
+    visit.get("/ui/nothing-here").await.expect(404);
+    let done = visit.sign_in("admin", &first).await;
     assert_eq!(done.leads_to(), TOKENS);
     for path in [TOKENS, "/ui/d/user-preferences/display", "/ui/a/dashboard"] {
-        let reply = browser.get(path);
-        assert!(reply.status == 404 || reply.leads_to() == password, "{path}");
+        assert_eq!(visit.get(path).await.leads_to(), password, "{path}");
     }
-    assert!(browser.get(password).expect(200).text().contains("Somebody else has set this password."));
+    assert!(visit.get(password).await.expect(200).text().contains("Somebody else has set this password."));
     let same = [("current", first.as_str()), ("new", first.as_str()), ("again", first.as_str())];
-    assert!(browser.post(password, &same).expect(400).text().contains("Choose another one"));
+    assert!(visit.post(password, &same).await.expect(400).text().contains("Choose another one"));
     let fields = [("current", first.as_str()), ("new", own), ("again", own)];
-    assert_eq!(browser.post(password, &fields).leads_to(), TOKENS);
-    let page = browser.get(TOKENS).expect(200).text();
+    assert_eq!(visit.post(password, &fields).await.leads_to(), TOKENS);
+    let page = visit.get(TOKENS).await.expect(200).text();
     assert!(page.contains("Your password was changed."), "{page}");
-    browser.post("/ui/sign-out", &[]).leads_to();
-    assert_eq!(browser.post(SIGN_IN, &[("name", "admin"), ("password", &first)]).status.as_u16(), 401);
-    assert_eq!(browser.post(SIGN_IN, &[("name", "admin"), ("password", own)]).leads_to(), TOKENS);
-    browser.get(TOKENS).expect(200);
+    visit.sign_out().await.leads_to();
+    assert_eq!(visit.sign_in("admin", &first).await.status.as_u16(), 401);
+    assert_eq!(visit.sign_in("admin", own).await.leads_to(), TOKENS);
+    visit.get(TOKENS).await.expect(200);
 
     // An operator's choice stands; that of --reset-admin does not, and ends the session.
     let id = identity_id(made["identityId"].as_str().unwrap()).to_string();
@@ -477,17 +475,17 @@ fn the_password_of_bootstrap_is_good_for_choosing_another() {
     let mut set = set.stderr(std::process::Stdio::null()).spawn().unwrap();
     std::io::Write::write_all(&mut set.stdin.take().unwrap(), b"the operator's choice\n").unwrap();
     assert!(set.wait().unwrap().success());
-    assert!(browser.get(TOKENS).leads_to().starts_with(SIGN_IN), "whoever knew the old one is out");
-    browser.post(SIGN_IN, &[("name", "admin"), ("password", "the operator's choice")]).leads_to();
-    browser.get(TOKENS).expect(200);
+    assert!(visit.get(TOKENS).await.leads_to().starts_with(SIGN_IN), "whoever knew the old one is out");
+    visit.sign_in("admin", "the operator's choice").await.leads_to();
+    visit.get(TOKENS).await.expect(200);
     let reset = crate::support::run_json(&data, &["bootstrap", "--reset-admin"]);
-    assert!(browser.get(TOKENS).leads_to().starts_with(SIGN_IN));
+    assert!(visit.get(TOKENS).await.leads_to().starts_with(SIGN_IN));
     let again = reset["password"].as_str().unwrap().to_owned();
-    browser.post(SIGN_IN, &[("name", "admin"), ("password", &again)]).leads_to();
-    assert_eq!(browser.get(TOKENS).leads_to(), password);
+    visit.sign_in("admin", &again).await.leads_to();
+    assert_eq!(visit.get(TOKENS).await.leads_to(), password);
 
     // Nothing that opens a door was written down.
-    let tokens = browser.seen.clone();
+    let tokens = visit.sessions;
     let log = server.log();
     assert!(log.contains("a request was refused"), "the log tells of requests");
     server.stop();
@@ -505,43 +503,4 @@ fn the_password_of_bootstrap_is_good_for_choosing_another() {
         assert!(!in_database(secret), "in the database");
     }
     assert!(tokens.len() > 4, "{}", tokens.len());
-}
-
-/// A browser at a process of its own, which notes every value of its session cookie.
-struct Browser<'a> {
-    server: &'a Server,
-    cookies: std::collections::BTreeMap<String, String>,
-    seen: Vec<String>,
-}
-
-impl<'a> Browser<'a> {
-    fn new(server: &'a Server) -> Self {
-        Self { server, cookies: std::collections::BTreeMap::new(), seen: Vec::new() }
-    }
-
-    fn send(&mut self, call: Call) -> Reply {
-        let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let reply = self.server.send(call.header("cookie", &cookies.join("; ")));
-        for set in reply.headers.get_all("set-cookie") {
-            let pair = set.to_str().unwrap().split(';').next().unwrap();
-            let (name, value) = pair.split_once('=').unwrap();
-            self.cookies.insert(name.to_owned(), value.to_owned());
-            if name == "patron_session" && !value.is_empty() {
-                self.seen.push(value.to_owned());
-            }
-        }
-        reply
-    }
-
-    fn get(&mut self, path: &str) -> Reply {
-        self.send(Call::get(path))
-    }
-
-    /// Opens the page and sends its form.
-    fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Reply {
-        let page = self.get(path).expect(200).text();
-        let csrf = page.split_once("name=\"csrf\" value=\"").unwrap().1.split('"').next().unwrap();
-        let fields: Vec<_> = fields.iter().copied().chain([("csrf", csrf)]).collect();
-        self.send(Call::post(path).body("application/x-www-form-urlencoded", form(&fields)))
-    }
 }

@@ -5,15 +5,24 @@ use std::collections::BTreeMap;
 use patron_core::identity::Identity;
 use patron_core::secret::SessionToken;
 
-use crate::support::{Call, Patron, Reply, form, operator};
+use crate::support::{Call, Patron, Reply, Server, form, operator};
 
 /// What [`Patron::visit`] keeps as a password hash: nobody can sign in with it.
 const NO_HASH: &str = "no password has this hash";
 
+/// Whose pages are visited.
+#[derive(Clone, Copy)]
+enum Site<'a> {
+    Patron(&'a Patron),
+    Server(&'a Server),
+}
+
 /// A visit of the pages.
 pub(crate) struct Visit<'a> {
-    patron: &'a Patron,
+    site: Site<'a>,
     pub(crate) cookies: BTreeMap<String, String>,
+    /// Every session token that the browser was given, whether or not somebody signed in with it.
+    pub(crate) sessions: Vec<String>,
     pub(crate) csrf: String,
     host: Option<String>,
 }
@@ -34,11 +43,22 @@ impl Patron {
 
     /// A visit of somebody who has not.
     pub(crate) fn stranger(&self) -> Visit<'_> {
-        Visit { patron: self, cookies: BTreeMap::new(), csrf: String::new(), host: None }
+        Visit::new(Site::Patron(self))
     }
 }
 
-impl Visit<'_> {
+impl Server {
+    /// A visit of somebody who has not signed in.
+    pub(crate) fn stranger(&self) -> Visit<'_> {
+        Visit::new(Site::Server(self))
+    }
+}
+
+impl<'a> Visit<'a> {
+    fn new(site: Site<'a>) -> Self {
+        Self { site, cookies: BTreeMap::new(), sessions: Vec::new(), csrf: String::new(), host: None }
+    }
+
     /// The same at another host.
     pub(crate) fn at(mut self, host: &str) -> Self {
         self.host = Some(host.to_owned());
@@ -65,13 +85,22 @@ impl Visit<'_> {
         if !cookies.is_empty() {
             call = call.header("cookie", &cookies.join("; "));
         }
-        let reply = self.patron.send(call).await;
+        let reply = match self.site {
+            Site::Patron(patron) => patron.send(call).await,
+            // Its client waits, which is not for a thread that other futures run on.
+            Site::Server(server) => {
+                std::thread::scope(|scope| scope.spawn(|| server.send(call)).join().unwrap())
+            }
+        };
         for set in reply.headers.get_all("set-cookie") {
             let pair = set.to_str().unwrap().split(';').next().unwrap();
             let (name, value) = pair.split_once('=').unwrap();
             if value.is_empty() {
                 self.cookies.remove(name);
             } else {
+                if name.ends_with("patron_session") {
+                    self.sessions.push(value.to_owned());
+                }
                 self.cookies.insert(name.to_owned(), value.to_owned());
             }
         }
@@ -89,4 +118,16 @@ impl Reply {
         assert_eq!(self.status.as_u16(), 303, "{}", self.text());
         self.header("location").unwrap().to_owned()
     }
+}
+
+/// The one thing between two others in a page.
+#[track_caller]
+pub(crate) fn between<'a>(page: &'a str, before: &str, after: &str) -> &'a str {
+    page.split_once(before).unwrap_or_else(|| panic!("no {before} in {page}")).1.split(after).next().unwrap()
+}
+
+/// The rows of a page's tables, by their names, in their order.
+pub(crate) fn names(page: &str) -> Vec<String> {
+    let parts = page.split("<th scope=\"row\"").skip(1);
+    parts.map(|part| between(part, "<bdi class=\"name\">", "</bdi>").to_owned()).collect()
 }

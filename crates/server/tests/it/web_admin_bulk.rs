@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::support::Patron;
-use crate::visit::Visit;
-use crate::web_admin_tokens::{Scene, TOKENS, borrowed, fields, names, previewed};
+use crate::visit::{Visit, names};
+use crate::web_admin_tokens::{Scene, TOKENS, borrowed, fields, previewed};
 
 /// Makes tokens of one owner, `many 000` and so on, and previews what is to be done to them.
 async fn preview_many<'a>(

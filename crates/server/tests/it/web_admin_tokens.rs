@@ -4,23 +4,11 @@ use patron_core::identity::Identity;
 use patron_core::pat::Draft;
 
 use crate::support::{Call, Pat, Patron};
-use crate::visit::Visit;
+use crate::visit::{Visit, between, names};
 
 pub(crate) const TOKENS: &str = "/ui/a/personal-access-tokens";
 const DASHBOARD: &str = "/ui/a/dashboard";
 const DAY: i64 = 86_400;
-
-/// The one thing between two others in a page.
-#[track_caller]
-fn between<'a>(page: &'a str, before: &str, after: &str) -> &'a str {
-    page.split_once(before).unwrap_or_else(|| panic!("no {before} in {page}")).1.split(after).next().unwrap()
-}
-
-/// The rows of a page's tables, by the names of the tokens, in their order.
-pub(crate) fn names(page: &str) -> Vec<String> {
-    let parts = page.split("<th scope=\"row\"").skip(1);
-    parts.map(|part| between(part, "<bdi class=\"name\">", "</bdi>").to_owned()).collect()
-}
 
 /// The hidden fields and the pressed button of the form that leads to a path, without the CSRF token.
 pub(crate) fn fields(page: &str, path: &str) -> Vec<(String, String)> {

@@ -8,16 +8,10 @@ use patron_core::name::TenantName;
 use serde_json::Value;
 
 use crate::support::{Patron, Reply};
-use crate::visit::Visit;
+use crate::visit::{Visit, between};
 
 const AUDIT: &str = "/ui/a/audit";
 const EXPORT: &str = "/ui/a/audit/export";
-
-/// The one thing between two others in a page.
-#[track_caller]
-fn between<'a>(page: &'a str, before: &str, after: &str) -> &'a str {
-    page.split_once(before).unwrap_or_else(|| panic!("no {before} in {page}")).1.split(after).next().unwrap()
-}
 
 /// The rows of the table: event and target's name.
 fn rows(page: &str) -> Vec<String> {

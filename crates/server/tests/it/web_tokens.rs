@@ -1,19 +1,9 @@
 //! Preferences → Personal Access Tokens, as a browser without scripts sees it.
 
 use crate::support::{Call, Patron};
+use crate::visit::{between, names};
 
 const TOKENS: &str = "/ui/d/user-preferences/personal-access-tokens";
-
-/// The one thing between two others in a page.
-fn between<'a>(page: &'a str, before: &str, after: &str) -> &'a str {
-    page.split_once(before).unwrap_or_else(|| panic!("no {before} in {page}")).1.split(after).next().unwrap()
-}
-
-/// The rows of the table, by their names, in their order.
-fn names(page: &str) -> Vec<String> {
-    let parts = page.split("<th scope=\"row\"").skip(1);
-    parts.map(|part| between(part, "<bdi class=\"name\">", "</bdi>").to_owned()).collect()
-}
 
 #[tokio::test]
 async fn a_token_is_made_shown_once_used_changed_and_deleted() {
@@ -293,6 +283,22 @@ async fn names_show_as_themselves() {
     );
     assert!(!page.contains("\" onfocus=\""), "{page}");
     assert!(page.contains(&wide) && page.contains("👩‍👩‍👧‍👦") && page.contains("שלום &#60;b&#62;"));
+}
+
+#[tokio::test]
+async fn the_longest_name_can_be_typed_whatever_its_characters() {
+    let patron = Patron::start().await;
+    let jane = patron.identity("jane", &["ORG_ADMIN"]).await;
+    let mut visit = patron.visit(&jane).await;
+    // A browser counts UTF-16 units, of which each of these has two; the rule counts characters.
+    let name = "🔑".repeat(255);
+    let fields = [("name", name.as_str()), ("expires", "30"), ("validity", "900")];
+    let made = visit.post(&format!("{TOKENS}/new"), &fields).await.expect(200).text();
+    let edit = format!("{TOKENS}/{}", between(&made, "data-copy=\"", "\""));
+    for path in [&edit, &format!("{TOKENS}/new"), "/ui/a/identities/new", "/ui/a/audit"] {
+        let page = visit.get(path).await.expect(200).text();
+        assert!(!page.contains("maxlength"), "{path} cuts off what is typed");
+    }
 }
 
 #[tokio::test]

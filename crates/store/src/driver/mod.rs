@@ -17,6 +17,8 @@ use std::time::Duration;
 
 use patron_core::{Error, Result};
 
+#[cfg(test)]
+pub(crate) use self::sqlite::add_functions;
 use self::sqlite::{Session, Sqlite};
 pub use self::value::{Row, Value};
 

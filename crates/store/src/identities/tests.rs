@@ -1,4 +1,7 @@
+use patron_core::secret::SessionToken;
+
 use super::*;
+use crate::sessions::SessionLimits;
 use crate::testing::{Fixture, operator};
 
 /// Who is on the pages of this size, put together.
@@ -94,6 +97,40 @@ async fn a_level_that_looks_like_the_administrators_is_none() {
     let enable: Decision = Arc::new(|old: &Identity| Ok(Identity { enabled: true, ..old.clone() }));
     change(disabled.id, &enable).await.unwrap();
     change(id, &disable).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_password_of_somebody_elses_is_temporary_and_set_for_whom_it_may_be() {
+    let fixture = Fixture::new().await;
+    let (store, tenant) = (&fixture.store, fixture.tenant);
+    let hash = |text: &str| text.to_owned();
+    let draft = Draft { name: "jane".to_owned(), ..Draft::default() };
+    let made = store.create_identity_with_password(operator(), tenant, draft, hash("first")).await.unwrap();
+    let kept = async || {
+        let found = store.credentials_of(tenant, "jane".to_owned()).await.unwrap().unwrap();
+        (found.password_hash.unwrap(), found.password_temporary)
+    };
+    assert_eq!(kept().await, (hash("first"), true));
+
+    store.set_password_hash(operator(), tenant, made.id, hash("own"), false).await.unwrap();
+    let session = SessionToken::generate(&*store.entropy).hash();
+    let begun = store.sign_in(operator(), tenant, made.id, hash("own"), None, session).await.unwrap();
+    assert!(begun.is_some());
+    let limits = SessionLimits { idle_seconds: 60, absolute_seconds: 60 };
+    let is_alive = async || store.session(tenant, session, limits).await.unwrap().is_some();
+
+    let refuse: Permission = Arc::new(|who: &Identity| Err(Error::forbidden(who.name.as_str())));
+    let refused = store.reset_password(operator(), tenant, made.id, hash("new"), refuse).await.unwrap_err();
+    assert_eq!(refused.to_string(), "jane");
+    assert_eq!((kept().await, is_alive().await), ((hash("own"), false), true));
+
+    let elsewhere = fixture.tenant("acme").await;
+    let allow: Permission = Arc::new(|_: &Identity| Ok(()));
+    let missing = store.reset_password(operator(), elsewhere, made.id, hash("new"), Arc::clone(&allow)).await;
+    assert!(matches!(missing, Err(Error::NotFound { .. })), "{missing:?}");
+    let reset = store.reset_password(operator(), tenant, made.id, hash("new"), allow).await.unwrap();
+    assert_eq!(reset, made);
+    assert_eq!((kept().await, is_alive().await), ((hash("new"), true), false));
 }
 
 #[tokio::test]

@@ -10,10 +10,8 @@ use super::filter::Filter;
 use crate::actor::Actor;
 use crate::limits::BULK_TOKENS;
 use crate::web::frame::{Frame, Problems};
-use crate::web::moment::Zone;
+use crate::web::moment::{DAYS, Zone, chosen_days};
 use crate::web::{Form, frame};
-
-const SECONDS_A_DAY: i64 = 86_400;
 
 /// What is to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,13 +29,18 @@ pub(super) struct Choice {
     pub(super) all: bool,
     /// Those that are ticked, in no order, each once.
     pub(super) ticked: Vec<PatId>,
-    /// For an expiry: `30`, `60`, `90`, `date`.
+    /// For an expiry: one of [`crate::web::moment::DAYS`], or `date`.
     pub(super) until: String,
     /// For `date`: a day, `2027-01-31`.
     pub(super) date: String,
 }
 
 impl Choice {
+    /// What a form begins with: nothing is ticked, and an expiry would be the latest that is offered.
+    pub(super) fn fresh() -> Self {
+        Self { until: DAYS.iter().max().map_or_else(String::new, u32::to_string), ..Self::default() }
+    }
+
     /// What was posted.
     pub(super) fn read(form: &Form) -> Self {
         let mut ticked: Vec<PatId> = form.all("id").filter_map(PatId::parse).collect();
@@ -68,13 +71,8 @@ impl Choice {
         now: Timestamp,
         problems: &mut Problems,
     ) -> Option<(String, Timestamp)> {
-        let ahead = |days: i64| zone.day(now.plus_seconds(days * SECONDS_A_DAY));
-        let day = match self.until.as_str() {
-            "30" => ahead(30),
-            "60" => ahead(60),
-            "90" => ahead(90),
-            _ => self.date.clone(),
-        };
+        let ahead = chosen_days(&self.until).map(|days| zone.day(now.plus_days(days)));
+        let day = ahead.unwrap_or_else(|| self.date.clone());
         let end = zone.end_of_day(&day).filter(|end| *end > now);
         if end.is_none() {
             problems.add("expirationDate", "error-expirationDate-Value");
@@ -104,14 +102,8 @@ impl Choice {
             Found { total: frame::Count::count(&rows.len()), rows }
         };
         if found.total > BULK_TOKENS.into() {
-            problems.tell(
-                "",
-                format!(
-                    "{} {}",
-                    frame.count("bulk-too-many", found.total),
-                    frame.count("bulk-at-most", BULK_TOKENS)
-                ),
-            );
+            let numbers = [("count", found.total), ("most", BULK_TOKENS.into())];
+            problems.tell("", frame.counts("bulk-too-many", &numbers));
             return Ok(Vec::new());
         }
         if found.rows.is_empty() {

@@ -11,8 +11,6 @@ use crate::actor::Actor;
 use crate::limits::FILTER_DAYS;
 use crate::web::{Form, pager};
 
-const SECONDS_A_DAY: i64 = 86_400;
-
 /// The fields of the form. Each is empty where it narrows nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Filter {
@@ -141,7 +139,7 @@ impl Filter {
         let now = actor.app.clock.now();
         let away = |days: &str, way: i64| -> Timestamp {
             // Read before, so it is a number.
-            now.plus_seconds(way * days.parse::<i64>().unwrap_or_default() * SECONDS_A_DAY)
+            now.plus_days(way * days.parse::<i64>().unwrap_or_default())
         };
         let scope = Some(&self.scope).filter(|scope| !scope.is_empty());
         Search {

@@ -11,6 +11,7 @@ use super::filter::{COLUMNS, Filter};
 use super::{Offers, PATH, Row};
 use crate::app::Request;
 use crate::respond::{Answer, Failure};
+use crate::web::columns::Column;
 use crate::web::frame::{self, Frame, Problems};
 use crate::web::pager::Pager;
 use crate::web::{Form, Section, Visitor};
@@ -27,7 +28,7 @@ struct ListPage {
     columns: Vec<Column>,
     rows: Vec<Row>,
     pager: Pager,
-    /// The places of the first and the last row on this page: `51–100`.
+    /// The places of the first and the last row on this page: `51–100 of 320`.
     range: String,
     /// Whether the visitor is told that the filter names an owner who is nobody.
     nobody: bool,
@@ -35,24 +36,14 @@ struct ListPage {
     sees_managed: bool,
     offers: Offers,
     choice: Choice,
-    tomorrow: String,
     problems: Problems,
-}
-
-/// The head of a column that the table can be sorted by.
-struct Column {
-    /// The id of its text.
-    text: String,
-    href: String,
-    /// The value of `aria-sort` where the table is sorted by it.
-    sorted: Option<&'static str>,
 }
 
 /// `GET /ui/a/personal-access-tokens`: a page of the tokens that are searched for.
 pub async fn list(request: Request, visitor: Visitor) -> Result<Answer, Failure> {
     let query = Form::query(&request)?;
     let (filter, page) = (Filter::read(&query), Pager::asked(&query));
-    let choice = Choice { until: "90".to_owned(), ..Choice::default() };
+    let choice = Choice::fresh();
     list_page(&request, &visitor, filter, page, choice, Problems::default()).await
 }
 
@@ -84,16 +75,10 @@ pub(super) async fn list_page(
     };
     let rows: Vec<Row> = found.rows.into_iter().map(row).collect();
     let first = u64::from(Pager::offset(pager.page, SIZE)) + 1;
-    let range = format!(
-        "{}–{}",
-        frame.count("number", first),
-        frame.count("number", first + frame::Count::count(&rows.len()) - 1)
-    );
-    let columns = COLUMNS.iter().map(|(name, _)| Column {
-        text: format!("column-{name}"),
-        href: filter.link_sorted_by(name),
-        sorted: filter.sorted(name),
-    });
+    let last = first + frame::Count::count(&rows.len()) - 1;
+    let range = frame.counts("rows-range", &[("first", first), ("last", last), ("total", pager.total)]);
+    let column = |name: &str| Column::new(name, filter.link_sorted_by(name), filter.sorted(name));
+    let columns = COLUMNS.iter().map(|(name, _)| column(name));
     let page = ListPage {
         path: PATH,
         columns: columns.collect(),
@@ -101,7 +86,6 @@ pub(super) async fn list_page(
         scopes: request.app.catalogue.scopes().map(|entry| entry.name.clone()).collect(),
         sees_managed: actor.sees_managed(),
         offers: Offers { expire: actor.may_set_expiry(), delete: actor.may_delete_tokens() },
-        tomorrow: frame.zone.day(frame.now.plus_seconds(86_400)),
         frame,
         filter,
         rows,

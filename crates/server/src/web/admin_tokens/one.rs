@@ -20,7 +20,6 @@ struct OnePage {
     sees_identities: bool,
     offers: Offers,
     choice: Choice,
-    tomorrow: String,
     problems: Problems,
 }
 
@@ -30,6 +29,8 @@ struct DeletePage {
     frame: Frame,
     path: &'static str,
     row: Row,
+    /// The page of the token.
+    back: String,
     typed: String,
     problems: Problems,
 }
@@ -46,8 +47,7 @@ pub async fn one(request: Request, visitor: Visitor) -> Result<Answer, Failure> 
             expire: actor.may_set_expiry_of(&listed.pat),
             delete: actor.require_deletable(&listed.pat).is_ok(),
         },
-        choice: Choice { until: "90".to_owned(), ..Choice::default() },
-        tomorrow: frame.zone.day(frame.now.plus_seconds(86_400)),
+        choice: Choice::fresh(),
         problems: Problems::default(),
         row: Row::new(listed, &frame),
         frame,
@@ -61,7 +61,8 @@ async fn delete_page(request: &Request, visitor: &Visitor, problems: Problems) -
     actor.require_deletable(&listed.pat)?;
     let frame = Frame::new(request, Some(visitor), Section::AllTokens);
     let typed = visitor.form.text("name").to_owned();
-    let page = DeletePage { path: PATH, row: Row::new(listed, &frame), frame, typed, problems };
+    let (back, row) = (format!("{PATH}/{}", listed.pat.id), Row::new(listed, &frame));
+    let page = DeletePage { path: PATH, row, back, frame, typed, problems };
     frame::page(request, page.problems.status(), &page)
 }
 

@@ -9,6 +9,7 @@ use patron_store::identities::{Found, Order, Search};
 
 use crate::app::Request;
 use crate::respond::{Answer, Failure};
+use crate::web::columns::{Column, way};
 use crate::web::frame::{self, Frame};
 use crate::web::pager::{self, Pager};
 use crate::web::{Form, Section, Visitor};
@@ -34,15 +35,6 @@ struct Row {
     tokens: Option<u64>,
 }
 
-/// The head of a column that the table can be sorted by.
-struct Column {
-    /// The id of its text.
-    text: &'static str,
-    href: String,
-    /// The value of `aria-sort` where the table is sorted by it.
-    sorted: Option<&'static str>,
-}
-
 /// How an order is asked for: `sort` and `dir`.
 fn named(order: Order) -> (&'static str, &'static str) {
     match order {
@@ -53,17 +45,17 @@ fn named(order: Order) -> (&'static str, &'static str) {
 }
 
 fn columns(order: Order, search: &str) -> [Column; 2] {
-    let column = |text, sorted, turns_to: Order| {
+    let column = |sorted, turns_to: Order| {
         let (sort, dir) = named(turns_to);
-        Column { text, sorted, href: pager::query(&[("sort", sort), ("dir", dir), ("q", search)]) }
+        Column::new(sort, pager::query(&[("sort", sort), ("dir", dir), ("q", search)]), sorted)
     };
     let name = match order {
-        Order::DisplayName => column("column-name", Some("ascending"), Order::DisplayNameDescending),
-        Order::DisplayNameDescending => column("column-name", Some("descending"), Order::DisplayName),
-        Order::LoginName => column("column-name", None, Order::DisplayName),
+        Order::DisplayName => column(Some(way(false)), Order::DisplayNameDescending),
+        Order::DisplayNameDescending => column(Some(way(true)), Order::DisplayName),
+        Order::LoginName => column(None, Order::DisplayName),
     };
-    let login = (order == Order::LoginName).then_some("ascending");
-    [name, column("column-login", login, Order::LoginName)]
+    let login = (order == Order::LoginName).then_some(way(false));
+    [name, column(login, Order::LoginName)]
 }
 
 /// `GET /ui/a/identities`: a page of the identities that are searched for.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use askama::Template;
 use patron_core::error::Detail;
 use patron_core::identity::Identity;
-use patron_core::rights::Catalogue;
+use patron_core::rights::{Catalogue, Right};
 use patron_core::{Error, Result};
 
 use super::{LevelChoice, id_of, level_choices, path_of};
@@ -49,7 +49,7 @@ impl Offers {
         let holder = visitor.holder();
         let may_switch = holder.set_enabled(catalogue, &who.levels, !who.enabled).is_ok();
         Self {
-            levels: holder.set_levels(catalogue, &[]).is_ok(),
+            levels: holder.require(catalogue, Right::AUTH_USER_MANAGE).is_ok(),
             switch: may_switch.then_some(if who.enabled { Switch::Disable } else { Switch::Enable }),
             reset: holder.reset_password(catalogue, who.id, &who.levels).is_ok(),
         }

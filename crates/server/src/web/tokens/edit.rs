@@ -135,7 +135,9 @@ pub async fn delete(request: Request, visitor: Visitor) -> Result<Answer, Failur
 /// `POST …/{id}/delete`: deletes it when the name was typed.
 pub async fn remove(request: Request, visitor: Visitor) -> Result<Answer, Failure> {
     let pat = own_one(&request, &visitor).await?;
-    if visitor.form.text("name").trim() != pat.name {
+    // A name may be of letters that cannot be seen, or typed.
+    let typed = visitor.form.text("name").trim();
+    if typed != pat.name && typed != pat.id.to_string() {
         let mut problems = Problems::default();
         problems.add("name", "delete-name-differs");
         return delete_page(&request, &visitor, pat, problems);

@@ -5,15 +5,12 @@ use patron_core::scope::{ALL, DEFAULT, ScopeList};
 use patron_core::time::Timestamp;
 
 use crate::web::Form;
-use crate::web::moment::Zone;
+use crate::web::moment::{Zone, chosen_days};
 
 /// The fields that a link may fill in.
 pub(super) const PREFILLED: &[&str] = &["name", "scope", "days"];
-/// The choices of days.
-const DAYS: &[i64] = &[30, 60, 90];
 /// What a new token gets when nobody says otherwise.
 const DEFAULT_DAYS: &str = "30";
-const SECONDS_A_DAY: i64 = 86_400;
 /// Days that a link may ask for: to the end of the calendar and no further.
 const MOST_DAYS: i64 = 3_000_000;
 
@@ -47,8 +44,8 @@ impl Typed {
         let days_ahead = days.parse().ok().filter(|days| (1..=MOST_DAYS).contains(days));
         let (expires, date) = match days_ahead {
             None => (DEFAULT_DAYS.to_owned(), String::new()),
-            Some(days) if DAYS.contains(&days) => (days.to_string(), String::new()),
-            Some(days) => ("date".to_owned(), zone.day(now.plus_seconds(days * SECONDS_A_DAY))),
+            Some(_) if chosen_days(days).is_some() => (days.to_owned(), String::new()),
+            Some(days) => ("date".to_owned(), zone.day(now.plus_days(days))),
         };
         // As OAuth writes lists of scopes; commas, too, which people type.
         let scopes = query.all("scope").flat_map(|list| list.split([' ', ','])).filter(|s| !s.is_empty());
@@ -89,8 +86,7 @@ impl Typed {
                 Some(at.map_or_else(|| format!("day {}", self.date), |at| at.to_string()))
             }
             days => {
-                let days = DAYS.iter().find(|known| known.to_string() == days);
-                let at = days.map(|days| now.plus_seconds(days * SECONDS_A_DAY).to_string());
+                let at = chosen_days(days).map(|days| now.plus_days(days).to_string());
                 Some(at.unwrap_or_else(|| "no choice".to_owned()))
             }
         }

@@ -4,20 +4,14 @@ use std::cmp::Ordering;
 
 use askama::Template;
 use axum::http::StatusCode;
-use patron_core::Result;
-use patron_core::access::Whose;
-use patron_core::filter::Filter;
 use patron_core::pat::Pat;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{Badge, badge, form};
-use crate::actor::Actor;
 use crate::app::Request;
-use crate::body::Page;
 use crate::respond::{Answer, Failure};
+use crate::web::columns::{Column, way};
 use crate::web::frame::{self, Frame};
-use crate::web::moment::days_until;
-use crate::web::{Form, Section, Visitor};
+use crate::web::{Form, Section, Visitor, pager};
 
 /// What the table can be sorted by; the ids of the columns' texts are `column-` and these.
 const COLUMNS: &[&str] = &["name", "created", "used", "expires"];
@@ -31,7 +25,7 @@ struct ListPage {
     search: String,
     /// How many there are without the search.
     total: usize,
-    limit: u32,
+    limit: usize,
     /// Whether one more may be made.
     room: bool,
 }
@@ -40,32 +34,6 @@ struct Row {
     pat: Pat,
     id: String,
     badge: Badge,
-    days_left: Option<u64>,
-}
-
-/// A column's head, which sorts by it.
-struct Column {
-    name: &'static str,
-    href: String,
-    /// The value of `aria-sort` where the table is sorted by it.
-    sorted: Option<&'static str>,
-}
-
-impl Column {
-    /// The id of its text.
-    fn text(&self) -> String {
-        format!("column-{}", self.name)
-    }
-}
-
-/// All tokens of one's own that are not managed, oldest first.
-pub(super) async fn own(actor: &Actor) -> Result<Vec<Pat>> {
-    let everything = Page { limit: None, offset: 0, count: false };
-    let (reader, _) = actor.list(Whose::Mine, Filter::parse("")?, everything).await?;
-    let mut pats = reader.rest().await?;
-    // Managed ones are the platform's, not the person's.
-    pats.retain(|pat| !pat.managed);
-    Ok(pats)
 }
 
 /// `GET /ui/d/user-preferences/personal-access-tokens`. A link with `?name=`, `?scope=` or `?days=` opens the form of a
@@ -76,7 +44,7 @@ pub async fn list(request: Request, visitor: Visitor) -> Result<Answer, Failure>
         let query = request.parts.uri.query().unwrap_or_default();
         return Ok(frame::redirect(&request, &format!("{}/new?{query}", frame::TOKENS)));
     }
-    let mut pats = own(&visitor.actor(&request)).await?;
+    let mut pats = visitor.actor(&request).own().await?;
     let total = pats.len();
     let search = query.text("q").trim().to_owned();
     let wanted = search.to_lowercase();
@@ -92,22 +60,20 @@ pub async fn list(request: Request, visitor: Visitor) -> Result<Answer, Failure>
     let frame = Frame::new(&request, Some(&visitor), Section::Tokens);
     let columns = COLUMNS.iter().map(|name| column(name, sort, descending, &search)).collect();
     let rows = pats.into_iter().map(|pat| row(pat, &frame)).collect();
-    let limit = request.app.settings.pat_limits.per_owner;
-    let room = total < limit as usize;
+    let limit = request.app.settings.pat_limits.per_owner as usize;
+    let room = total < limit;
     frame::page(&request, StatusCode::OK, &ListPage { frame, rows, columns, search, total, limit, room })
 }
 
 fn row(pat: Pat, frame: &Frame) -> Row {
-    let days_left = pat.expiry.date().map(|at| days_until(at, frame.now)).filter(|days| *days > 0);
-    Row { id: pat.id.to_string(), badge: badge(&pat, frame), days_left, pat }
+    Row { id: pat.id.to_string(), badge: badge(&pat, frame), pat }
 }
 
-fn column(name: &'static str, sort: Option<&str>, descending: bool, search: &str) -> Column {
+fn column(name: &str, sort: Option<&str>, descending: bool, search: &str) -> Column {
     let is_sorted = sort == Some(name);
-    let turn = if is_sorted && !descending { "desc" } else { "asc" };
-    let search = utf8_percent_encode(search, NON_ALPHANUMERIC);
-    let sorted = is_sorted.then_some(if descending { "descending" } else { "ascending" });
-    Column { name, href: format!("?sort={name}&dir={turn}&q={search}"), sorted }
+    let turn = if is_sorted && !descending { "desc" } else { "" };
+    let href = pager::query(&[("sort", name), ("dir", turn), ("q", search)]);
+    Column::new(name, href, is_sorted.then_some(way(descending)))
 }
 
 fn is_found(pat: &Pat, wanted: &str) -> bool {

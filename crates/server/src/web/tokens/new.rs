@@ -4,10 +4,10 @@ use askama::Template;
 use axum::http::StatusCode;
 use patron_core::limits::{VALIDITY_MAX_SECONDS, VALIDITY_MIN_SECONDS};
 use patron_core::pat::{Draft, Pat, Rules};
+use patron_core::rights::Right;
 use patron_core::secret::Secret;
 
 use super::form::{Choice, Typed, choices};
-use super::list::own;
 use crate::app::Request;
 use crate::respond::{Answer, Failure};
 use crate::web::cookies::Notice;
@@ -37,6 +37,8 @@ struct MadePage {
     client_id: String,
     secret: Secret,
     url: String,
+    /// Whether it may list its owner's tokens, which the snippets do then.
+    lists: bool,
 }
 
 async fn form_page(
@@ -47,9 +49,9 @@ async fn form_page(
 ) -> Result<Answer, Failure> {
     let app = &request.app;
     let limit = app.settings.pat_limits.per_owner;
-    let room = own(&visitor.actor(request)).await?.len() < limit as usize;
+    let room = visitor.actor(request).own().await?.len() < limit as usize;
     let frame = Frame::new(request, Some(visitor), Section::Tokens);
-    let tomorrow = frame.zone.day(frame.now.plus_seconds(86_400));
+    let tomorrow = frame.tomorrow();
     let choices = choices(&app.catalogue, &visitor.identity.levels, &typed.scopes);
     let (least_validity, most_validity) = (VALIDITY_MIN_SECONDS, VALIDITY_MAX_SECONDS);
     let status = problems.status();
@@ -80,7 +82,9 @@ pub async fn create(request: Request, visitor: Visitor) -> Result<Answer, Failur
         Ok((pat, secret)) => {
             let client_id = pat.id.to_string();
             let url = request.site.url.clone();
-            let page = MadePage { frame, pat, client_id, secret, url };
+            let rights = request.app.catalogue.rights_of(&visitor.identity.levels, &pat.scope);
+            let lists = rights.has(Right::MY_READ);
+            let page = MadePage { frame, pat, client_id, secret, url, lists };
             let mut answer = frame::page(&request, StatusCode::OK, &page)?;
             Notice::secret_shown().leave(&mut answer, &request);
             Ok(answer)

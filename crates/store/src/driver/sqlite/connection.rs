@@ -177,12 +177,16 @@ fn configure(connection: &Connection, role: Role, timeout: Duration) -> rusqlite
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)?;
     connection.execute_batch(SETTINGS)?;
-    // SQLite's own `LOWER` knows the letters of ASCII alone, and its `INSTR` is PostgreSQL's `STRPOS`.
+    add_functions(connection)?;
+    if role == Role::Writer { Ok(()) } else { connection.execute_batch("PRAGMA query_only = ON") }
+}
+
+/// SQLite's own `LOWER` knows the letters of ASCII alone, and its `INSTR` is PostgreSQL's `STRPOS`.
+pub(crate) fn add_functions(connection: &Connection) -> rusqlite::Result<()> {
     let flags =
         FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
     connection.create_scalar_function("lower", 1, flags, lower)?;
-    connection.create_scalar_function("strpos", 2, flags, strpos)?;
-    if role == Role::Writer { Ok(()) } else { connection.execute_batch("PRAGMA query_only = ON") }
+    connection.create_scalar_function("strpos", 2, flags, strpos)
 }
 
 /// `LOWER` of all letters, each by itself, as PostgreSQL's. It is in no index, so the file does not depend on it.

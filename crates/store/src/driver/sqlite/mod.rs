@@ -12,6 +12,8 @@ use patron_core::{Error, Result};
 use tokio::sync::{mpsc, oneshot};
 
 pub(super) use self::connection::Session;
+#[cfg(test)]
+pub(crate) use self::connection::add_functions;
 use self::connection::{Connector, Fault, Role};
 use self::worker::{Message, Task, Worker};
 use super::{BoxFuture, Options, Tx};
