@@ -112,3 +112,26 @@ async fn more_ids_than_one_statement_takes_can_be_ticked() {
     let expected: Vec<_> = (0..120).map(|n| format!("many {n:03}")).collect();
     assert_eq!(names(&page), expected);
 }
+
+#[tokio::test]
+async fn a_day_that_ends_at_another_moment_is_shown_again() {
+    let scene = Scene::new().await;
+    let one = scene.patron.pat(&scene.jane, "one", &[]).await;
+    let bulk = format!("{TOKENS}/bulk");
+    let mut visit = scene.visit().await;
+    visit.get(TOKENS).await.expect(200);
+    let chosen = [
+        ("id", one.id.as_str()),
+        ("which", "ticked"),
+        ("act", "expire"),
+        ("until", "date"),
+        ("date", "2027-06-01"),
+    ];
+    let (_, form) = previewed(&mut visit, &chosen).await;
+    visit.cookies.insert("patron_zone".to_owned(), "Pacific/Niue".to_owned());
+    let page = visit.post(&bulk, &borrowed(&form)).await.expect(409).text();
+    assert_eq!(scene.expires(&one.id).await, serde_json::Value::Null, "not another moment than was shown");
+    let form = fields(&page, &bulk);
+    visit.post(&bulk, &borrowed(&form)).await.leads_to();
+    assert_eq!(scene.expires(&one.id).await, "2027-06-02T10:59:59.000Z");
+}
