@@ -1,5 +1,6 @@
 //! How long administrators wait for a page of 10,000 PATs, by filter and order, and for the dashboard's numbers:
 //! `cargo bench -p patron-store`. Prints the median and the slowest of each; judges nothing.
+#![expect(clippy::disallowed_methods, reason = "a bench reads the clock")]
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
