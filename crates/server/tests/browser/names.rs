@@ -88,7 +88,7 @@ fn names_are_typed_and_deleted_as_they_are() {
         browser.expect_no_sideways_scrolling();
         browser.press("Done");
         browser.press(&format!("Delete {}", words(&name)));
-        browser.fill("To confirm, type the token's name", &name);
+        browser.fill("To confirm, type the token's name or its Client ID", &name);
         browser.press("Delete token");
         browser.expect("The token was deleted.");
         browser.expect("You have no tokens yet");

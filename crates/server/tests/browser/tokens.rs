@@ -92,11 +92,11 @@ fn a_token_is_made_and_used_and_changed_and_deleted() {
         assert_eq!(listed[0]["expirationDate"], json!(null));
 
         browser.press("Delete weekly report");
-        browser.fill("To confirm, type the token's name", "nightly report");
+        browser.fill("To confirm, type the token's name or its Client ID", "nightly report");
         browser.press("Delete token");
         assert_eq!(browser.texts("#name-problem").len(), 1, "{}", browser.text());
         site.list_with(&id, &secret).expect(200);
-        browser.fill("To confirm, type the token's name", "weekly report");
+        browser.fill("To confirm, type the token's name or its Client ID", "weekly report");
         browser.press("Delete token");
         assert_eq!(browser.path(), TOKENS);
         browser.expect("The token was deleted.");
