@@ -118,6 +118,9 @@ async fn another_sites_form_gets_no_cookies() {
         .unwrap();
 }
 
+/// What is typed, the field that it is wrong for, and what is said of it.
+type Case<'a> = (&'a [(&'a str, &'a str)], &'a str, &'a str);
+
 #[tokio::test]
 async fn what_is_wrong_stands_beside_its_field_and_what_was_typed_stays() {
     let patron = Patron::start().await;
@@ -126,7 +129,7 @@ async fn what_is_wrong_stands_beside_its_field_and_what_was_typed_stays() {
     let mut visit = patron.visit(&jane).await;
     let path = format!("{TOKENS}/new");
     let long = "x".repeat(256);
-    let cases: [(&[(&str, &str)], &str, &str); 8] = [
+    let cases: [Case<'_>; 8] = [
         (&[("name", " "), ("expires", "30"), ("validity", "900")], "name", "Give it a name."),
         (&[("name", &long), ("expires", "30"), ("validity", "900")], "name", "At most 255 characters."),
         (&[("name", "taken"), ("expires", "30"), ("validity", "900")], "name", "&#39;taken&#39; already."),
