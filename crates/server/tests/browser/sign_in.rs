@@ -1,5 +1,7 @@
 //! Signing in and out, and the passwords that it takes.
 
+use serde_json::json;
+
 use crate::browser::Look;
 use crate::site::{PASSWORD, Site, TOKENS};
 
@@ -122,4 +124,30 @@ fn times_are_shown_in_the_zone_that_was_chosen() {
         browser.expect("Times are in Asia/Tokyo.");
         browser.expect_silent_console();
     }
+}
+
+#[test]
+fn times_are_shown_in_the_browser_s_zone_where_scripts_run() {
+    let site = Site::start();
+    let jane = site.person("jane", "Jane Doe", &[]);
+    site.token(&jane, "new year", &["--expiration-date", "2099-12-31T23:30:00Z"]);
+    let browser = site.browser(Look::LIGHT);
+    browser.devtools("Emulation.setTimezoneOverride", json!({ "timezoneId": "Asia/Tokyo" }));
+    browser.go(TOKENS);
+    browser.sign_in(&jane.login, PASSWORD);
+    browser.expect("1 Jan 2100");
+    browser.expect("Times are in Asia/Tokyo.");
+
+    // Whoever travels reads the times of where they are, until they choose a zone.
+    browser.devtools("Emulation.setTimezoneOverride", json!({ "timezoneId": "America/New_York" }));
+    browser.reload();
+    browser.reload();
+    browser.expect("31 Dec 2099");
+    browser.expect("Times are in America/New_York.");
+    browser.go("/ui/d/user-preferences/display");
+    browser.choose("Time zone", "Europe/Berlin");
+    browser.press("Save");
+    browser.go(TOKENS);
+    browser.reload();
+    browser.expect("Times are in Europe/Berlin.");
 }

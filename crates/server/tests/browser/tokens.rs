@@ -92,11 +92,11 @@ fn a_token_is_made_and_used_and_changed_and_deleted() {
         assert_eq!(listed[0]["expirationDate"], json!(null));
 
         browser.press("Delete weekly report");
-        browser.fill("To confirm, type the token's name or its Client ID", "nightly report");
+        browser.fill("To confirm, type the token's name", "nightly report");
         browser.press("Delete token");
         assert_eq!(browser.texts("#name-problem").len(), 1, "{}", browser.text());
         site.list_with(&id, &secret).expect(200);
-        browser.fill("To confirm, type the token's name or its Client ID", "weekly report");
+        browser.fill("To confirm, type the token's name", "weekly report");
         browser.press("Delete token");
         assert_eq!(browser.path(), TOKENS);
         browser.expect("The token was deleted.");
@@ -185,5 +185,31 @@ fn a_link_fills_the_form_in_and_makes_nothing() {
         assert_eq!(chosen, json!(["90", "sp:my-personal-access-tokens:read", "demo:orders:read"]));
         browser.press("Cancel");
         browser.expect("You have no tokens yet");
+    }
+}
+
+#[test]
+fn a_day_is_chosen_and_no_choice_is_passed_over() {
+    let site = Site::start();
+    let jane = jane(&site);
+    for look in [Look::LIGHT, Look::PLAIN] {
+        let browser = site.signed_in(look, &jane);
+        let day = "Until the end of this day in UTC";
+        browser.press("Create your first token");
+        browser.fill("What is this token for?", "till the end of the century");
+        browser.fill(day, "12/31/2099");
+        browser.scope("sp:my-personal-access-tokens:read");
+        if !look.script {
+            // Without scripts a day that is typed chooses nothing, and is not passed over either.
+            browser.press("Create Token");
+            assert_eq!(browser.texts("#expirationDate-problem").len(), 1, "{}", browser.text());
+            assert_eq!(browser.value(day), "2099-12-31");
+            browser.tick("A date of your choice");
+        }
+        browser.press("Create Token");
+        let (id, secret) = browser.shown_secret();
+        let listed = site.list_with(&id, &secret).expect(200).json();
+        assert_eq!(listed[0]["expirationDate"], "2099-12-31T23:59:59.000Z", "{look}");
+        site.command(&["admin", "pat", "revoke", &id, "--owner", &jane.id]);
     }
 }
