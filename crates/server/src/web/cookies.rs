@@ -1,5 +1,5 @@
-//! The cookies of the pages. None of them is sent along with a form from elsewhere (`SameSite=Lax`), and behind https no
-//! other host can set the one that matters.
+//! The cookies of the pages. None of them is sent along with a form from elsewhere (`SameSite=Lax`), and behind https
+//! no other host can set the one that matters.
 
 use axum::http::header::{COOKIE, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderValue};
@@ -103,27 +103,12 @@ const NOTICES: &[&str] = &[
     "notice-identity-saved",
     "notice-identity-enabled",
     "notice-identity-disabled",
-    SHOWN,
 ];
-
-/// Tells nothing: a secret was shown. That the cookie goes away with the next page makes browsers drop the page with the
-/// secret from what their back button shows.
-const SHOWN: &str = "shown";
 
 impl Notice {
     /// A notice without a number.
     pub const fn of(id: &'static str) -> Self {
         Self { id, count: 0 }
-    }
-
-    /// See [`SHOWN`].
-    pub const fn secret_shown() -> Self {
-        Self::of(SHOWN)
-    }
-
-    /// Whether it says something.
-    pub fn is_told(self) -> bool {
-        self.id != SHOWN
     }
 
     /// The notice that waits for the next page.

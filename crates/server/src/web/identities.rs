@@ -20,7 +20,6 @@ use patron_core::rights::{Catalogue, RightSet};
 use patron_core::secret::Password;
 use patron_store::identities::no_such_identity;
 
-use super::cookies::Notice;
 use super::frame::{self, Frame};
 use super::{Section, Visitor};
 use crate::app::Request;
@@ -95,7 +94,5 @@ fn password_page(
     let frame = Frame::new(request, Some(visitor), Section::Identities);
     let (id, sign_in) = (identity.id.to_string(), format!("{}{SIGN_IN}", request.site.url));
     let page = PasswordPage { frame, identity, id, password, sign_in, made };
-    let mut answer = frame::page(request, StatusCode::OK, &page)?;
-    Notice::secret_shown().leave(&mut answer, request);
-    Ok(answer)
+    frame::page(request, StatusCode::OK, &page)
 }

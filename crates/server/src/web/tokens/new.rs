@@ -10,7 +10,6 @@ use patron_core::secret::Secret;
 use super::form::{Choice, Typed, choices};
 use crate::app::Request;
 use crate::respond::{Answer, Failure};
-use crate::web::cookies::Notice;
 use crate::web::frame::{self, Frame, Problems};
 use crate::web::{Form, Section, Visitor};
 
@@ -89,9 +88,7 @@ pub async fn create(request: Request, visitor: Visitor) -> Result<Answer, Failur
             let rights = request.app.catalogue.rights_of(&visitor.identity.levels, &pat.scope);
             let lists = rights.has(Right::MY_READ);
             let page = MadePage { frame, pat, client_id, secret, url, lists };
-            let mut answer = frame::page(&request, StatusCode::OK, &page)?;
-            Notice::secret_shown().leave(&mut answer, &request);
-            Ok(answer)
+            frame::page(&request, StatusCode::OK, &page)
         }
         Err(error) => {
             let mut problems = Problems::default();
