@@ -75,11 +75,17 @@ impl Expiry {
         self.date().map_or(ends, |date| ends.min(date.seconds()))
     }
 
-    /// Whether it has come. In its last second a PAT counts as expired (contract section 11): an access token made
-    /// then would be dead on arrival.
+    /// The soonest date of a PAT that works at `now`. In its last second a PAT counts as expired (contract section 11):
+    /// an access token made then would be dead on arrival.
+    #[must_use]
+    pub fn first_live(now: Timestamp) -> Timestamp {
+        now.plus_seconds(1)
+    }
+
+    /// Whether it has come, or its last second has begun.
     pub fn state(self, now: Timestamp) -> State {
         match self {
-            Self::At(at) if now.plus_seconds(1) > at => State::Expired(at),
+            Self::At(at) if at < Self::first_live(now) => State::Expired(at),
             _ => State::Live,
         }
     }
@@ -227,6 +233,18 @@ pub fn owner_of(caller: IdentityId, managed: bool, owner_id: Option<&str>) -> Re
             Error::invalid(Detail::ReferenceNotFound, text)
         }),
     }
+}
+
+/// Refuses one PAT more to an owner who has `count` and may have `most`, managed ones aside.
+///
+/// # Errors
+/// [`Detail::Limit`].
+pub fn require_room(count: usize, most: u32) -> Result<()> {
+    if count < most as usize {
+        return Ok(());
+    }
+    let text = format!("The owner has {count} personal access tokens, and {most} are allowed.");
+    Err(Error::invalid(Detail::Limit, text))
 }
 
 fn needs_acknowledgement() -> Error {
@@ -423,6 +441,17 @@ mod tests {
         let drop_flag = Patched { user_aware_token_never_expires: Some(false), ..Patched::default() };
         assert_eq!(patch_error(&never, drop_flag.clone()), Detail::Content);
         assert!(pat().patched(drop_flag, at(NOW)).is_ok());
+    }
+
+    #[test]
+    fn an_owner_may_have_so_many_and_no_more() {
+        assert!(require_room(9, 10).is_ok());
+        for count in [10, 11] {
+            let refused = require_room(count, 10).unwrap_err();
+            assert!(matches!(refused, Error::Invalid { detail: Detail::Limit, .. }));
+            let text = format!("The owner has {count} personal access tokens, and 10 are allowed.");
+            assert_eq!(refused.to_string(), text);
+        }
     }
 
     #[test]

@@ -168,6 +168,11 @@ pub struct ScopeEntry {
     levels: Option<Vec<String>>,
 }
 
+/// One scope in the two ways it may be written, those of Patron's own with `sp:` or `idn:` in front; the same text twice
+/// when there is but one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spellings(pub String, pub String);
+
 /// A scope as the operator's file writes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CustomScope {
@@ -384,12 +389,21 @@ impl Catalogue {
             || built_in_right_of_scope(one).is_some_and(|right| built_in_right_of_scope(other) == Some(right))
     }
 
+    /// A scope in both its spellings.
+    pub fn spellings(&self, scope: &str) -> Spellings {
+        let other = |from: &str, to: &str| scope.strip_prefix(from).map(|rest| format!("{to}{rest}"));
+        let other = other("sp:", "idn:").or_else(|| other("idn:", "sp:"));
+        let other = other.filter(|other| self.same_scope(scope, other));
+        Spellings(scope.to_owned(), other.unwrap_or_else(|| scope.to_owned()))
+    }
+
     /// Whether one of `scopes` is `wanted`, perhaps in the other spelling.
     pub fn names_scope(&self, scopes: &ScopeList, wanted: &str) -> bool {
         scopes.as_slice().iter().any(|scope| self.same_scope(scope, wanted))
     }
 
-    /// Whether the catalogue lets an identity with these levels use the scope. A scope in no catalogue is open to nobody.
+    /// Whether the catalogue lets an identity with these levels use the scope. A scope in no catalogue is open to
+    /// nobody.
     pub fn is_open(&self, scope: &str, levels: &[String]) -> bool {
         self.scope(scope).is_some_and(|entry| entry.is_open_to(levels))
     }
@@ -449,6 +463,24 @@ mod tests {
                 .rights_of(&user, &list(&["my-personal-access-tokens:manage", "idn:scopes:all"]))
                 .is_empty()
         );
+    }
+
+    #[test]
+    fn a_scope_has_both_its_spellings() {
+        let catalogue = Catalogue::built_in();
+        let both = |scope: &str| {
+            let Spellings(one, other) = catalogue.spellings(scope);
+            (one, other)
+        };
+        let (sp, idn) = (
+            "sp:all-personal-access-tokens:read".to_owned(),
+            "idn:all-personal-access-tokens:read".to_owned(),
+        );
+        assert_eq!(both(&sp), (sp.clone(), idn.clone()));
+        assert_eq!(both(&idn), (idn.clone(), sp));
+        for alone in ["demo:orders:read", "sp:", "idn:demo:orders", "sp:scopes:all"] {
+            assert_eq!(both(alone), (alone.to_owned(), alone.to_owned()));
+        }
     }
 
     #[test]

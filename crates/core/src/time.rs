@@ -10,6 +10,9 @@ use chrono::{DateTime, Datelike, Months, NaiveDate, SecondsFormat, Timelike, Utc
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
+/// Milliseconds of a day of 24 hours.
+pub const DAY_MILLIS: i64 = 24 * 3_600 * 1_000;
+
 /// Why a text is no point in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotATime;
@@ -44,7 +47,7 @@ impl Timestamp {
     /// This moment and `days` of 24 hours more.
     #[must_use]
     pub fn plus_days(self, days: i64) -> Self {
-        self.plus_seconds(days.saturating_mul(86_400))
+        Self::from_millis(self.0.saturating_add(days.saturating_mul(DAY_MILLIS)))
     }
 
     /// This moment and `months` calendar months more; a day that the month lacks becomes its last day.
@@ -91,7 +94,7 @@ impl Timestamp {
 
     /// The day in UTC, counted from 1970-01-01.
     pub fn day(self) -> i64 {
-        self.0.div_euclid(86_400_000)
+        self.0.div_euclid(DAY_MILLIS)
     }
 
     /// The last millisecond of a day, as `--expiration-date 2027-01-31` means it; `None` when it is no day.
