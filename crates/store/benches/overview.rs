@@ -11,15 +11,15 @@ use patron_core::id::{TenantKey, TrackingId};
 use patron_core::identity::Draft;
 use patron_core::name::TenantName;
 use patron_core::pat::{self, Rules};
-use patron_core::time::Timestamp;
+use patron_core::rights::Spellings;
+use patron_core::time::{DAY_MILLIS, Timestamp};
 use patron_store::Store;
 use patron_store::pats::Creation;
-use patron_store::pats::search::{Column, Expires, Managed, Order, Search, Spellings, Used};
+use patron_store::pats::search::{Column, Expires, Managed, Order, Search, Used};
 
 const OWNERS: usize = 1_000;
 const PATS_PER_OWNER: usize = 10;
 const RUNS: usize = 21;
-const DAY_MILLIS: i64 = 86_400_000;
 
 /// A generator whose bytes are the same in every run.
 struct Sequence(std::sync::atomic::AtomicU64);
@@ -118,7 +118,6 @@ async fn pages(store: &Store, tenant: TenantKey, now: Timestamp) {
         used: Used::Any,
         expires: Expires::Any,
     };
-    let days = |days: i64| Timestamp::from_millis(now.millis() + days * DAY_MILLIS);
     let spellings = |kind: &str| format!("{kind}:my-personal-access-tokens:read");
     let searches = [
         ("all", all.clone()),
@@ -126,9 +125,12 @@ async fn pages(store: &Store, tenant: TenantKey, now: Timestamp) {
         ("text 'ümlaut' (none)", Search { text: "ümlaut".into(), ..all.clone() }),
         ("scope", Search { scope: Some(Spellings(spellings("sp"), spellings("idn"))), ..all.clone() }),
         ("never used", Search { used: Used::Never, ..all.clone() }),
-        ("unused for 90 days", Search { used: Used::NotSince(days(-90)), ..all.clone() }),
+        ("unused for 90 days", Search { used: Used::NotSince(now.plus_days(-90)), ..all.clone() }),
         ("never expires", Search { expires: Expires::Never, ..all.clone() }),
-        ("within 30 days", Search { expires: Expires::Within { now, until: days(30) }, ..all.clone() }),
+        (
+            "within 30 days",
+            Search { expires: Expires::Within { now, until: now.plus_days(30) }, ..all.clone() },
+        ),
         ("expired", Search { expires: Expires::Expired { now }, ..all.clone() }),
     ];
     for (name, search) in &searches {

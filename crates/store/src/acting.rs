@@ -1,6 +1,7 @@
 //! The credential that asks for a change, judged inside the change's transaction.
 
 use patron_core::audit::{Acting, Context, Means};
+use patron_core::pat::Expiry;
 use patron_core::time::Timestamp;
 use patron_core::{Error, Result};
 
@@ -12,7 +13,6 @@ pub(crate) async fn judge(tx: &mut Tx, context: &Context, now: Timestamp) -> Res
     let Some(Acting { tenant, means, generation, levels }) = &context.acting else { return Ok(()) };
     let row = match means {
         Means::Pat { pat, token, pat_scopes } => {
-            // A PAT in its last second counts as expired, as everywhere.
             let sql = "SELECT 1 FROM pats p JOIN identities i ON i.id = p.owner AND i.tenant = p.tenant \
                        WHERE p.id = $1 AND p.tenant = $7 AND (p.expires IS NULL OR p.expires >= $2) \
                        AND i.enabled = 1 AND i.generation = $3 AND i.levels = $4 \
@@ -20,7 +20,7 @@ pub(crate) async fn judge(tx: &mut Tx, context: &Context, now: Timestamp) -> Res
                        AND NOT EXISTS (SELECT 1 FROM revoked_tokens WHERE jti = $6 AND tenant = $7)";
             let values = [
                 (*pat).into(),
-                now.plus_seconds(1).into(),
+                Expiry::first_live(now).into(),
                 (*generation).into(),
                 json(levels),
                 pat_scopes.as_ref().map_or(Value::Null, |scopes| json(scopes.as_slice())),

@@ -19,19 +19,22 @@ use crate::convert::{self, json};
 use crate::driver::{Row, Tx};
 use crate::{pats, sessions};
 
-mod search;
-
-pub use search::{Found, Search};
+/// The columns of [`identity`], in its order.
+macro_rules! identity_columns {
+    () => {
+        "tenant, id, name, display_name, first_name, last_name, email, levels, enabled, generation, created"
+    };
+}
 
 macro_rules! select_identity {
     ($rest:literal) => {
-        concat!(
-            "SELECT tenant, id, name, display_name, first_name, last_name, email, levels, enabled, generation, ",
-            "created FROM identities ",
-            $rest
-        )
+        concat!("SELECT ", identity_columns!(), " FROM identities ", $rest)
     };
 }
+
+mod search;
+
+pub use search::{Found, Search};
 
 fn identity(row: &Row) -> Result<Identity> {
     Ok(Identity {
@@ -235,14 +238,8 @@ impl Store {
         hash: String,
         temporary: bool,
     ) -> Result<()> {
-        self.change("set_password_hash", context, move |tx, store, context| {
-            let new = NewPassword { hash: hash.clone(), temporary };
-            Box::pin(async move {
-                let who = find(tx, tenant, id).await?.ok_or_else(no_such_identity)?;
-                set_password(tx, &store, &context, &who, new).await
-            })
-        })
-        .await
+        let new = NewPassword { hash, temporary };
+        self.change_password(context, tenant, id, new, Arc::new(|_| Ok(()))).await.map(drop)
     }
 
     /// Sets the hash of a temporary password, a PHC string, for an identity for which `decide` lets it be set, and ends
@@ -258,9 +255,19 @@ impl Store {
         hash: String,
         decide: Permission,
     ) -> Result<Identity> {
-        self.change("reset_password", context, move |tx, store, context| {
-            let new = NewPassword { hash: hash.clone(), temporary: true };
-            let decide = Arc::clone(&decide);
+        self.change_password(context, tenant, id, NewPassword { hash, temporary: true }, decide).await
+    }
+
+    async fn change_password(
+        &self,
+        context: Context,
+        tenant: TenantKey,
+        id: IdentityId,
+        new: NewPassword,
+        decide: Permission,
+    ) -> Result<Identity> {
+        self.change("change_password", context, move |tx, store, context| {
+            let (new, decide) = (new.clone(), Arc::clone(&decide));
             Box::pin(async move {
                 let who = find(tx, tenant, id).await?.ok_or_else(no_such_identity)?;
                 decide(&who)?;
@@ -298,6 +305,7 @@ impl Store {
 }
 
 /// A password that is to be set.
+#[derive(Clone)]
 pub(crate) struct NewPassword {
     /// Its hash, a PHC string.
     pub(crate) hash: String,

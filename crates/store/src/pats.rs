@@ -11,7 +11,7 @@ use patron_core::error::Detail;
 use patron_core::filter::Filter;
 use patron_core::id::{IdentityId, PatId, TenantKey, TrackingId};
 use patron_core::limits::TOMBSTONE_SECONDS;
-use patron_core::pat::{Expiry, NewPat, Pat, Validity, moves_last_used};
+use patron_core::pat::{Expiry, NewPat, Pat, Validity, moves_last_used, require_room};
 use patron_core::scope::ScopeList;
 use patron_core::secret::{Secret, SecretHash};
 use patron_core::time::Timestamp;
@@ -440,10 +440,7 @@ pub(crate) async fn insert(
         let sql = "SELECT COUNT(*) FROM pats WHERE tenant = $1 AND owner = $2 AND managed = 0";
         let count =
             tx.query_opt(sql, &[tenant.into(), owner.into()]).await?.map_or(Ok(0), |row| row.int(0))?;
-        if count >= per_owner.into() {
-            let text = format!("The owner has {count} personal access tokens, and {per_owner} are allowed.");
-            return Err(Error::invalid(Detail::Limit, text));
-        }
+        require_room(usize::try_from(count).map_err(Error::internal)?, per_owner)?;
     }
     let pat = Pat {
         tenant,

@@ -49,8 +49,8 @@ pub struct Session {
     pub created: Timestamp,
     /// When it was last noted to be in use.
     pub last_seen: Timestamp,
-    /// Whether the identity's password is one that Patron made (bootstrap, a reset), so that a new one is to be asked for
-    /// before anything else.
+    /// Whether the identity's password is one that Patron made (bootstrap, a reset), so that a new one is to be asked
+    /// for before anything else.
     pub password_temporary: bool,
 }
 

@@ -9,6 +9,7 @@ use patron_core::rights::Right;
 use patron_core::time::Timestamp;
 use patron_core::{Error, Result};
 use patron_store::pats::Decision;
+use patron_store::pats::many::Fate;
 use serde_json::json;
 use tokio::time::Instant;
 use tracing::Instrument as _;
@@ -83,12 +84,8 @@ impl Actor {
     /// A fault of Patron's; part of it may have been done.
     pub async fn delete_many(&self, ids: Vec<PatId>) -> Result<Outcome> {
         let actor = self.clone();
-        let decide: Decision<()> = Arc::new(move |pat: &Pat| actor.require_deletable(pat));
-        self.in_parts(ids, move |Actor { app, tenant, context, .. }, part| {
-            let decide = Arc::clone(&decide);
-            async move { app.store.delete_pats(context, tenant, part, decide).await }
-        })
-        .await
+        let decide = move |pat: &Pat| actor.require_deletable(pat).map(|()| Fate::Goes);
+        self.change_many(ids, Arc::new(decide)).await
     }
 
     /// Sets when PATs expire, each judged and recorded as in a bulk update, but for those that are gone. What fails
@@ -99,27 +96,19 @@ impl Actor {
     pub async fn expire_many(&self, ids: Vec<PatId>, at: Timestamp) -> Result<Outcome> {
         let patch = json!([{ "op": "replace", "path": "/expirationDate", "value": at.to_string() }]);
         let decide = self.bulk_decision(Patch::parse(&patch)?)?;
-        self.in_parts(ids, move |Actor { app, tenant, context, .. }, part| {
-            let decide = Arc::clone(&decide);
-            async move { app.store.update_pats(context, tenant, part, decide).await }
-        })
-        .await
+        let decide = move |pat: &Pat| Ok(decide(pat)?.map_or(Fate::Stays, Fate::Becomes));
+        self.change_many(ids, Arc::new(decide)).await
     }
 
-    /// Does something to PATs in parts, in a task of its own: a browser that hangs up does not leave half of it done.
-    async fn in_parts<F>(
-        &self,
-        ids: Vec<PatId>,
-        do_part: impl Fn(Self, Vec<PatId>) -> F + Send + Sync + 'static,
-    ) -> Result<Outcome>
-    where
-        F: Future<Output = Result<usize>> + Send + 'static,
-    {
+    /// Changes PATs in parts, in a task of its own: a browser that hangs up does not leave half of it done.
+    async fn change_many(&self, ids: Vec<PatId>, decide: Decision<Fate>) -> Result<Outcome> {
         // Once for all parts.
         self.app.recorder.settle().await;
         let (actor, end) = (self.clone(), Instant::now() + BULK_TIME);
         let task = async move {
-            let outcome = in_parts(&ids, || Instant::now() >= end, |part| do_part(actor.clone(), part)).await;
+            let Actor { app, tenant, context, .. } = actor;
+            let change = |part| app.store.change_pats(context.clone(), tenant, part, Arc::clone(&decide));
+            let outcome = in_parts(&ids, || Instant::now() >= end, change).await;
             if let Some(Stopped { left, error }) = &outcome.stopped {
                 // Whoever asked may not be there any more to be told.
                 let cause = error.as_ref().map(|error| error.cause().unwrap_or("a refusal"));

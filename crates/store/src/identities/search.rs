@@ -29,7 +29,8 @@ pub struct Found {
     pub pats: u64,
 }
 
-/// The conditions of a search beside its tenant: `$2` is the text, `$3` the id that it may be. No name and no text has a line break.
+/// The conditions of a search beside its tenant: `$2` is the text, `$3` the id that it may be. No name and no text has a
+/// line break.
 macro_rules! conditions {
     () => {
         concat!(
@@ -43,8 +44,9 @@ macro_rules! conditions {
 macro_rules! page {
     ($order:literal) => {
         concat!(
-            "SELECT tenant, id, name, display_name, first_name, last_name, email, levels, enabled, generation, ",
-            "created, (SELECT COUNT(*) FROM pats WHERE pats.tenant = identities.tenant AND owner = identities.id ",
+            "SELECT ",
+            identity_columns!(),
+            ", (SELECT COUNT(*) FROM pats WHERE pats.tenant = identities.tenant AND owner = identities.id ",
             "AND managed <= $4) FROM identities WHERE tenant = $1 ",
             conditions!(),
             $order,

@@ -10,59 +10,45 @@ use patron_core::pat::Pat;
 use super::{Decision, find, remove, update};
 use crate::Store;
 
-impl Store {
-    /// Deletes PATs in one transaction, each as if alone, and answers how many there were. Those that are gone already
-    /// are passed over.
-    ///
-    /// # Errors
-    /// What `decide` answers for one of them; none is deleted then.
-    pub async fn delete_pats(
-        &self,
-        context: Context,
-        tenant: TenantKey,
-        ids: Vec<PatId>,
-        decide: Decision<()>,
-    ) -> Result<usize> {
-        self.change("delete_pats", context, move |tx, store, context| {
-            let (ids, decide) = (ids.clone(), Arc::clone(&decide));
-            Box::pin(async move {
-                let mut deleted = 0;
-                for id in ids {
-                    let Some(old) = find(tx, tenant, id).await? else { continue };
-                    decide(&old)?;
-                    remove(tx, &store, &context, &old).await?;
-                    deleted += 1;
-                }
-                Ok(deleted)
-            })
-        })
-        .await
-    }
+/// What becomes of a PAT.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// It stays as it is.
+    Stays,
+    /// It is changed to this.
+    Becomes(Pat),
+    /// It is deleted.
+    Goes,
+}
 
-    /// Changes PATs in one transaction, each as if alone, and answers how many there were. Those that are gone already
-    /// are passed over, and so are those of which `decide` makes `None`.
+impl Store {
+    /// Changes or deletes PATs in one transaction, each as if alone, and answers how many it did that to. Those that
+    /// are gone already are passed over.
     ///
     /// # Errors
     /// What `decide` answers for one of them, and [`Detail::Conflict`](patron_core::error::Detail::Conflict) when a new
-    /// name is taken; none is changed then.
-    pub async fn update_pats(
+    /// name is taken; all are as they were then.
+    pub async fn change_pats(
         &self,
         context: Context,
         tenant: TenantKey,
         ids: Vec<PatId>,
-        decide: Decision<Option<Pat>>,
+        decide: Decision<Fate>,
     ) -> Result<usize> {
-        self.change("update_pats", context, move |tx, store, context| {
+        self.change("change_pats", context, move |tx, store, context| {
             let (ids, decide) = (ids.clone(), Arc::clone(&decide));
             Box::pin(async move {
-                let mut updated = 0;
+                let mut done = 0;
                 for id in ids {
                     let Some(old) = find(tx, tenant, id).await? else { continue };
-                    let Some(new) = decide(&old)? else { continue };
-                    update(tx, &store, &context, &old, &new).await?;
-                    updated += 1;
+                    match decide(&old)? {
+                        Fate::Stays => continue,
+                        Fate::Becomes(new) => update(tx, &store, &context, &old, &new).await?,
+                        Fate::Goes => remove(tx, &store, &context, &old).await?,
+                    }
+                    done += 1;
                 }
-                Ok(updated)
+                Ok(done)
             })
         })
         .await
@@ -89,8 +75,8 @@ mod tests {
         let seen = fixture.store.last_change().await.unwrap();
         let ids = vec![two.id, PatId::from_bytes([9; 16]), theirs.id, one.id];
         let delete = async || {
-            let decide: Decision<()> = Arc::new(|_| Ok(()));
-            fixture.store.delete_pats(operator(), fixture.tenant, ids.clone(), decide).await.unwrap()
+            let decide: Decision<Fate> = Arc::new(|_| Ok(Fate::Goes));
+            fixture.store.change_pats(operator(), fixture.tenant, ids.clone(), decide).await.unwrap()
         };
         assert_eq!(delete().await, 2);
         assert_eq!(delete().await, 0, "a second time");
@@ -124,9 +110,11 @@ mod tests {
         let theirs = fixture.pat(&fixture.identity(elsewhere, "stranger", &[]).await, "theirs").await;
         let ids = vec![two.id, PatId::from_bytes([9; 16]), unknown.id, theirs.id, one.id];
         let until = Expiry::At(fixture.clock.now().plus_seconds(60));
-        let decide: Decision<Option<Pat>> =
-            Arc::new(move |pat| Ok((pat.name != "3").then(|| Pat { expiry: until, ..pat.clone() })));
-        let updated = fixture.store.update_pats(operator(), fixture.tenant, ids, decide).await.unwrap();
+        let decide: Decision<Fate> = Arc::new(move |pat| match pat.name.as_str() {
+            "3" => Ok(Fate::Stays),
+            _ => Ok(Fate::Becomes(Pat { expiry: until, ..pat.clone() })),
+        });
+        let updated = fixture.store.change_pats(operator(), fixture.tenant, ids, decide).await.unwrap();
         assert_eq!(updated, 2);
         for old in [&one, &two] {
             let new = fixture.store.pat(fixture.tenant, old.id).await.unwrap().unwrap();
@@ -144,12 +132,12 @@ mod tests {
         let fixture = Fixture::new().await;
         let jane = fixture.identity(fixture.tenant, "jane", &[]).await;
         let (one, two) = (fixture.pat(&jane, "1").await, fixture.pat(&jane, "2").await);
-        let decide: Decision<()> = Arc::new(|pat| match pat.name.as_str() {
+        let decide: Decision<Fate> = Arc::new(|pat| match pat.name.as_str() {
             "2" => Err(Error::forbidden("not this one")),
-            _ => Ok(()),
+            _ => Ok(Fate::Goes),
         });
         let ids = vec![one.id, two.id];
-        let refused = fixture.store.delete_pats(operator(), fixture.tenant, ids, decide).await;
+        let refused = fixture.store.change_pats(operator(), fixture.tenant, ids, decide).await;
         assert!(matches!(refused, Err(Error::Forbidden { .. })));
         assert_eq!(fixture.store.pat(fixture.tenant, one.id).await.unwrap(), Some(one));
     }

@@ -1,14 +1,12 @@
 //! The PATs of a tenant in numbers.
 
 use patron_core::id::{IdentityId, TenantKey};
-use patron_core::time::Timestamp;
+use patron_core::pat::Expiry;
+use patron_core::time::{DAY_MILLIS, Timestamp};
 use patron_core::{Error, Result};
 
 use crate::Store;
 use crate::driver::{Row, Tx, Value};
-
-/// Milliseconds of a day.
-const DAY: i64 = 86_400_000;
 
 /// The PATs of a tenant in numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,8 +76,6 @@ pub struct Neverending {
     pub owner: IdentityId,
     /// What people read.
     pub display_name: String,
-    /// Its login name.
-    pub login: String,
     /// How many of them it has.
     pub count: u64,
 }
@@ -90,16 +86,6 @@ fn count(row: &Row, column: usize) -> Result<u64> {
 
 fn no_row() -> Error {
     Error::internal("an aggregate without a row")
-}
-
-/// `days` before or after `now`, in milliseconds.
-fn days(now: Timestamp, days: i64) -> Value {
-    (now.millis() + days * DAY).into()
-}
-
-/// The first millisecond of an expiry that is not over: a PAT in its last second counts as expired.
-fn first_live(now: Timestamp) -> i64 {
-    now.millis() + 1_000
 }
 
 impl Store {
@@ -148,9 +134,9 @@ impl Of {
                    FROM pats WHERE tenant = $1 AND (managed = 0 OR CAST($2 AS BIGINT) = 1)";
         let mut values = self.values();
         values.extend([
-            first_live(self.now).into(),
-            days(self.now, -Counts::UNUSED_DAYS),
-            days(self.now, Counts::EXPIRING_DAYS),
+            Expiry::first_live(self.now).into(),
+            self.now.plus_days(-Counts::UNUSED_DAYS).into(),
+            self.now.plus_days(Counts::EXPIRING_DAYS).into(),
         ]);
         let row = tx.query_opt(sql, &values).await?.ok_or_else(no_row)?;
         Ok(Counts {
@@ -174,7 +160,7 @@ impl Of {
                    COUNT(CASE WHEN last_used IS NULL THEN 1 END) \
                    FROM pats WHERE tenant = $1 AND (managed = 0 OR CAST($2 AS BIGINT) = 1)";
         let mut values = self.values();
-        values.extend(LastUses::DAYS.map(|ago| days(self.now, -ago)));
+        values.extend(LastUses::DAYS.map(|ago| self.now.plus_days(-ago).into()));
         let row = tx.query_opt(sql, &values).await?.ok_or_else(no_row)?;
         let mut used = [0; 5];
         for (column, stretch) in used.iter_mut().enumerate() {
@@ -184,11 +170,16 @@ impl Of {
     }
 
     async fn expiries(self, tx: &mut Tx) -> Result<Weeks> {
-        let sql = "SELECT (expires - $3) / 604800000, COUNT(*) FROM pats WHERE tenant = $1 \
+        let sql = "SELECT (expires - $3) / $6, COUNT(*) FROM pats WHERE tenant = $1 \
                    AND (managed = 0 OR CAST($2 AS BIGINT) = 1) AND expires >= $4 AND expires < $5 GROUP BY 1";
         let weeks = i64::try_from(WEEKS).map_err(Error::internal)?;
         let mut values = self.values();
-        values.extend([self.now.into(), first_live(self.now).into(), days(self.now, weeks * 7)]);
+        values.extend([
+            self.now.into(),
+            Expiry::first_live(self.now).into(),
+            self.now.plus_days(weeks * 7).into(),
+            (7 * DAY_MILLIS).into(),
+        ]);
         let mut found = [0; WEEKS];
         for row in tx.query(sql, &values).await? {
             let week = usize::try_from(row.int(0)?).map_err(Error::internal)?;
@@ -199,18 +190,17 @@ impl Of {
     }
 
     async fn neverending(self, tx: &mut Tx, limit: u32) -> Result<Vec<Neverending>> {
-        let sql = "SELECT i.id, i.display_name, i.name, COUNT(*) FROM pats p \
+        let sql = "SELECT i.id, i.display_name, COUNT(*) FROM pats p \
                    JOIN identities i ON i.id = p.owner AND i.tenant = p.tenant WHERE p.tenant = $1 \
                    AND (p.managed = 0 OR CAST($2 AS BIGINT) = 1) AND p.expires IS NULL \
-                   GROUP BY i.id, i.display_name, i.name ORDER BY 4 DESC, i.display_name, i.id LIMIT $3";
+                   GROUP BY i.id, i.display_name ORDER BY 3 DESC, i.display_name, i.id LIMIT $3";
         let mut values = self.values();
         values.push(limit.into());
         let owner = |row: &Row| {
             Ok(Neverending {
                 owner: IdentityId::from_bytes(row.fixed(0)?),
                 display_name: row.text(1)?.to_owned(),
-                login: row.text(2)?.to_owned(),
-                count: count(row, 3)?,
+                count: count(row, 2)?,
             })
         };
         tx.query(sql, &values).await?.iter().map(owner).collect()

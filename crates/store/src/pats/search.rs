@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use patron_core::Result;
 use patron_core::id::{IdentityId, PatId, TenantKey};
 use patron_core::name::could_be_name;
-use patron_core::pat::Pat;
+use patron_core::pat::{Expiry, Pat};
+use patron_core::rights::Spellings;
 use patron_core::scope::is_scope_token;
 use patron_core::time::Timestamp;
 
@@ -33,10 +34,6 @@ pub struct Search {
     /// When it expires.
     pub expires: Expires,
 }
-
-/// One scope in the two ways it may be written; the same text twice when there is but one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Spellings(pub String, pub String);
 
 /// Whether managed PATs are looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,9 +128,9 @@ pub struct Found {
 }
 
 /// The conditions of a search beside its tenant. A parameter's first place tells a server its type, so a comparison
-/// comes before `IS NULL`, and one that is compared with a
-/// number alone is cast: it would have the number's. A list of scopes holds its elements in quotes, which no scope contains, with a comma between;
-/// `LIKE` would take one scope's small letters for another's capitals.
+/// comes before `IS NULL`, and one that is compared with a number alone is cast: it would have the number's. A list of
+/// scopes holds its elements in quotes, which no scope contains, with a comma between; `LIKE` would take one scope's
+/// small letters for another's capitals.
 macro_rules! conditions {
     () => {
         concat!(
@@ -196,8 +193,7 @@ const BEYOND: i64 = Timestamp::MAX.millis() + 1;
 impl Expires {
     /// Whether what never expires is in, and the first and the last millisecond of expiries that are.
     fn bounds(self) -> (bool, i64, i64) {
-        // A PAT in its last second counts as expired.
-        let first_live = |now: Timestamp| now.millis() + 1_000;
+        let first_live = |now: Timestamp| Expiry::first_live(now).millis();
         let (first, last) = (Timestamp::MIN.millis(), Timestamp::MAX.millis());
         match self {
             Self::Any => (true, first, last),

@@ -2,13 +2,13 @@
 
 use patron_core::Result;
 use patron_core::id::IdentityId;
-use patron_core::rights::Catalogue;
 use patron_core::time::Timestamp;
 use patron_store::pats::numbers::Counts;
-use patron_store::pats::search::{Column, Expires, Managed, Order, Search, Spellings, Used};
+use patron_store::pats::search::{Column, Expires, Managed, Order, Search, Used};
 
 use crate::actor::Actor;
 use crate::limits::FILTER_DAYS;
+use crate::web::columns::way;
 use crate::web::{Form, pager};
 
 /// The fields of the form. Each is empty where it narrows nothing.
@@ -106,20 +106,23 @@ impl Filter {
 
     /// The query of a link that sorts it by a column, or turns it round where it is sorted by that already.
     pub(super) fn link_sorted_by(&self, column: &str) -> String {
-        let turn = if self.sort == column && self.direction.is_empty() { "desc" } else { "" };
+        let turn = if self.sort == column && !self.is_descending() { "desc" } else { "" };
         pager::query(&[&self.conditions()[..], &[("sort", column), ("dir", turn)]].concat())
+    }
+
+    fn is_descending(&self) -> bool {
+        !self.direction.is_empty()
     }
 
     /// The value of `aria-sort` of a column; `None` where the list is not sorted by it.
     pub(super) fn sorted(&self, column: &str) -> Option<&'static str> {
-        let way = if self.direction.is_empty() { "ascending" } else { "descending" };
-        (self.sort == column).then_some(way)
+        (self.sort == column).then_some(way(self.is_descending()))
     }
 
     /// The order; oldest first where none was asked for, as the API lists them.
     pub(super) fn order(&self) -> Order {
         let by = COLUMNS.iter().find(|(name, _)| *name == self.sort).map_or(Column::Created, |(_, by)| *by);
-        Order { by, descending: !self.direction.is_empty() }
+        Order { by, descending: self.is_descending() }
     }
 
     /// What the filter means now; `None` when it names an owner who is nobody, which is not for
@@ -151,7 +154,7 @@ impl Filter {
             },
             owner,
             text: self.text.clone(),
-            scope: scope.map(|scope| spellings(&actor.app.catalogue, scope)),
+            scope: scope.map(|scope| actor.app.catalogue.spellings(scope)),
             used: match self.used.as_str() {
                 "never" => Used::Never,
                 "unused" => Used::NotSince(away(&self.unused_days, -1)),
@@ -164,37 +167,6 @@ impl Filter {
                 "expired" => Expires::Expired { now },
                 _ => Expires::Any,
             },
-        }
-    }
-}
-
-/// A scope as it may be written: those of Patron's own begin with `sp:` or `idn:`.
-fn spellings(catalogue: &Catalogue, scope: &str) -> Spellings {
-    let other = |from: &str, to: &str| scope.strip_prefix(from).map(|rest| format!("{to}{rest}"));
-    let other = other("sp:", "idn:").or_else(|| other("idn:", "sp:"));
-    let other = other.filter(|other| catalogue.same_scope(scope, other));
-    Spellings(scope.to_owned(), other.unwrap_or_else(|| scope.to_owned()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_scope_is_sought_in_both_its_spellings() {
-        let catalogue = Catalogue::built_in();
-        let both = |scope: &str| {
-            let Spellings(one, other) = spellings(&catalogue, scope);
-            (one, other)
-        };
-        let (sp, idn) = (
-            "sp:all-personal-access-tokens:read".to_owned(),
-            "idn:all-personal-access-tokens:read".to_owned(),
-        );
-        assert_eq!(both(&sp), (sp.clone(), idn.clone()));
-        assert_eq!(both(&idn), (idn.clone(), sp));
-        for alone in ["demo:orders:read", "sp:", "idn:demo:orders", "sp:scopes:all"] {
-            assert_eq!(both(alone), (alone.to_owned(), alone.to_owned()));
         }
     }
 }

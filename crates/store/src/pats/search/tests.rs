@@ -11,7 +11,6 @@ use crate::testing::{Fixture, operator};
 
 /// The fixture's present, around which everything in the population happened.
 const NOW: &str = "2027-03-01T12:00:00Z";
-const DAY: i64 = 86_400;
 
 fn now() -> Timestamp {
     Timestamp::parse(NOW).unwrap()
@@ -62,7 +61,7 @@ async fn populate() -> (Fixture, Vec<Listed>) {
             let owner = fixture.store.create_identity(operator(), tenant, draft).await.unwrap();
             for (n, name) in NAMES.iter().enumerate() {
                 let pat = fixture.pat(&owner, name).await;
-                let moment = |day: i64| now().plus_seconds(day * DAY).millis();
+                let moment = |day: i64| now().plus_days(day).millis();
                 let mut day = || moment(DAYS[any(DAYS.len())]);
                 let (created, used) = (day(), day());
                 // Around the last second, at which a PAT no longer works.
@@ -177,7 +176,7 @@ fn everything() -> Search {
 
 fn moments() -> impl Strategy<Value = Timestamp> {
     (select(DAYS), -1_001_i64..=1_001)
-        .prop_map(|(days, millis)| Timestamp::from_millis(now().plus_seconds(days * DAY).millis() + millis))
+        .prop_map(|(days, millis)| Timestamp::from_millis(now().plus_days(days).millis() + millis))
 }
 
 fn texts() -> impl Strategy<Value = String> {
@@ -256,10 +255,7 @@ fn every_part_of_a_search_finds_something_and_leaves_something_out() {
         Search { used: Used::NotSince(now()), ..everything() },
         Search { expires: Expires::Never, ..everything() },
         Search { expires: Expires::Live { now: now() }, ..everything() },
-        Search {
-            expires: Expires::Within { now: now(), until: now().plus_seconds(30 * DAY) },
-            ..everything()
-        },
+        Search { expires: Expires::Within { now: now(), until: now().plus_days(30) }, ..everything() },
         Search { expires: Expires::Expired { now: now() }, ..everything() },
     ] {
         let Population { runtime, fixture, all } = population();
