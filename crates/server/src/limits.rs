@@ -53,6 +53,14 @@ pub const CACHED: usize = 100_000;
 pub const CACHED_BYTES: u64 = 64 * 1024 * 1024;
 /// Client ids and addresses that a limiter keeps count of, each.
 pub const COUNTED: usize = 100_000;
+/// Rows of a table that is shown a page at a time.
+pub const PAGE_ROWS: u32 = 50;
+/// The highest page of such a table that can be asked for.
+pub const PAGES: u32 = 1_000_000;
+/// Owners whom the dashboard names, those with the most PATs that never expire.
+pub const DASHBOARD_OWNERS: u32 = 10;
+/// Tokens that the preview of a bulk change lists; of the rest it tells the number.
+pub const PREVIEW_ROWS: usize = 200;
 /// Fields of a page's form: 100 scopes, or a page of tokens that are ticked, and what else is in it.
 pub const PAGE_FORM_FIELDS: usize = 256;
 /// Tokens that an administrator can change or delete at once from a page.
@@ -62,6 +70,8 @@ pub const CHANGED_AT_ONCE: usize = 50;
 /// How long that may take before no further part of it begins: short enough that its answer, and a last part that waits
 /// for the database, is within [`HANDLER_TIMEOUT`].
 pub const BULK_TIME: Duration = Duration::from_secs(30);
+/// Days ahead that a link to the form of a new token may name: to the end of the calendar and no further.
+pub const LINK_DAYS: i64 = 3_000_000;
 /// Days that a filter of a page looks back or ahead: a hundred years.
 pub const FILTER_DAYS: i64 = 36_525;
 /// Passwords that may wait for their hash, which takes tens of milliseconds each; further ones are told 503.

@@ -9,9 +9,7 @@ use patron_store::pats::search::{Found, Listed, Managed, Order, Search};
 
 use super::Actor;
 use super::pats::target;
-
-/// How many owners of PATs that never expire are told.
-const OWNERS: u32 = 10;
+use crate::limits::DASHBOARD_OWNERS;
 
 impl Actor {
     /// Everyone's PATs in numbers, managed ones among them where the identity may see those.
@@ -21,7 +19,7 @@ impl Actor {
     pub async fn numbers(&self) -> Result<Numbers> {
         let managed = self.holder().list(&self.app.catalogue, Whose::Everyones)?;
         self.app.recorder.settle().await;
-        self.app.store.pat_numbers(self.tenant, managed, OWNERS).await
+        self.app.store.pat_numbers(self.tenant, managed, DASHBOARD_OWNERS).await
     }
 
     /// Whether it sees who else there is, PATs or not.

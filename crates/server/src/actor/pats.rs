@@ -96,6 +96,11 @@ impl Actor {
         PatReader::new(self.app.store.clone(), selection, everything).rest().await
     }
 
+    /// Whether the identity may make one more PAT for itself, beside its `own`.
+    pub fn has_room(&self, own: &[Pat]) -> bool {
+        pat::require_room(own.len(), self.app.settings.pat_limits.per_owner).is_ok()
+    }
+
     /// Changes a PAT by JSON Patch and answers it as it is then.
     ///
     /// # Errors

@@ -19,7 +19,7 @@ use super::frame::{self, Frame, Problems};
 use super::{Form, Section, Visitor};
 use crate::app::Request;
 use crate::export::{self, Format};
-use crate::limits::ROWS;
+use crate::limits::{PAGE_ROWS, ROWS};
 use crate::respond::{self, Answer, Failure};
 use crate::trail::TrailReader;
 
@@ -29,7 +29,7 @@ pub const PATH: &str = "/ui/a/audit";
 pub const EXPORT: &str = "/ui/a/audit/export";
 
 /// Events on one page.
-const SIZE: usize = 50;
+const SIZE: usize = PAGE_ROWS as usize;
 
 #[derive(Template)]
 #[template(path = "audit.html")]

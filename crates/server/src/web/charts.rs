@@ -230,8 +230,8 @@ fn shortened(label: &str) -> String {
     short
 }
 
-/// How wide a letter is, in tenths of the letters' size, in the widest of the common typefaces without serifs: which one
-/// a reader has is not known here.
+/// How wide a letter is, in tenths of the letters' size, in the widest of the common typefaces without serifs: which
+/// one a reader has is not known here.
 fn tenths(letter: char) -> usize {
     match letter {
         ' ' | '!' | '\'' | '(' | ')' | ',' | '-' | '.' | '/' | ':' | ';' | 'I' | '[' | ']' | 'f' | 'i'

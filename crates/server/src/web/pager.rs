@@ -3,9 +3,7 @@
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::Form;
-
-/// The highest page that can be asked for.
-const PAGES: u32 = 1_000_000;
+use crate::limits::{PAGE_ROWS, PAGES};
 
 /// The query of a link: `?q=x&page=2`, without what is empty.
 pub fn query(pairs: &[(&str, &str)]) -> String {
@@ -35,15 +33,14 @@ impl Pager {
         query.text("page").parse().ok().filter(|page| (1..=PAGES).contains(page)).unwrap_or(1)
     }
 
-    /// How many rows stand before a page of this size.
-    pub fn offset(page: u32, size: u32) -> u32 {
-        (page - 1).saturating_mul(size)
+    /// How many rows stand before a page.
+    pub fn offset(page: u32) -> u32 {
+        (page - 1).saturating_mul(PAGE_ROWS)
     }
 
-    /// `page` of a list of `total` rows in pages of `size`; the last one where there are fewer. `pairs` is what the
-    /// links keep.
-    pub fn new(page: u32, size: u32, total: u64, pairs: &[(&str, &str)]) -> Self {
-        let pages = u32::try_from(total.div_ceil(size.into()).max(1)).unwrap_or(PAGES).min(PAGES);
+    /// `page` of a list of `total` rows; the last one where there are fewer. `pairs` is what the links keep.
+    pub fn new(page: u32, total: u64, pairs: &[(&str, &str)]) -> Self {
+        let pages = u32::try_from(total.div_ceil(PAGE_ROWS.into()).max(1)).unwrap_or(PAGES).min(PAGES);
         let page = page.min(pages);
         let link = |page: u32| {
             let page = page.to_string();
@@ -64,7 +61,7 @@ mod tests {
     use super::*;
 
     fn pager(page: u32, total: u64) -> (u32, u32, Option<String>, Option<String>) {
-        let pager = Pager::new(page, 50, total, &[("q", "a&b"), ("sort", "")]);
+        let pager = Pager::new(page, total, &[("q", "a&b"), ("sort", "")]);
         (pager.page, pager.pages, pager.previous, pager.next)
     }
 
@@ -77,6 +74,6 @@ mod tests {
         assert_eq!(pager(2, 150), (2, 3, link(1), link(3)));
         assert_eq!(pager(9, 150), (3, 3, link(2), None));
         assert_eq!(pager(PAGES, u64::MAX).1, PAGES);
-        assert_eq!(Pager::offset(3, 50), 100);
+        assert_eq!(Pager::offset(3), 100);
     }
 }

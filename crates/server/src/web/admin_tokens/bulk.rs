@@ -16,14 +16,12 @@ use super::list::list_page;
 use super::{PATH, Row};
 use crate::actor::{Actor, Outcome, Stopped};
 use crate::app::Request;
+use crate::limits::PREVIEW_ROWS;
 use crate::respond::{self, Answer, Failure};
 use crate::web::cookies::Notice;
 use crate::web::frame::{self, Count as _, Frame, Problems};
 use crate::web::pager::Pager;
 use crate::web::{Section, Visitor};
-
-/// Rows that a preview lists; of the rest it tells the number.
-const LISTED: usize = 200;
 
 #[derive(Template)]
 #[template(path = "admin_tokens_preview.html")]
@@ -154,7 +152,7 @@ fn preview_page(request: &Request, visitor: &Visitor, plan: Plan, changed: bool)
     let later = later.len() - revived;
     let people: HashSet<_> = tokens.iter().map(|listed| listed.pat.owner).collect();
     let rows = |listed: Vec<Listed>| -> Vec<Row> {
-        listed.into_iter().take(LISTED).map(|listed| Row::new(listed, &frame)).collect()
+        listed.into_iter().take(PREVIEW_ROWS).map(|listed| Row::new(listed, &frame)).collect()
     };
     let (count, refused_count) = (tokens.len(), refused.len());
     let page = PreviewPage {
@@ -163,7 +161,7 @@ fn preview_page(request: &Request, visitor: &Visitor, plan: Plan, changed: bool)
         act,
         count,
         people: people.len(),
-        more: count.saturating_sub(LISTED),
+        more: count.saturating_sub(PREVIEW_ROWS),
         refused: rows(refused),
         refused_count,
         rows: rows(tokens),

@@ -10,14 +10,12 @@ use super::choice::Choice;
 use super::filter::{COLUMNS, Filter};
 use super::{Offers, PATH, Row};
 use crate::app::Request;
+use crate::limits::PAGE_ROWS;
 use crate::respond::{Answer, Failure};
 use crate::web::columns::Column;
 use crate::web::frame::{self, Frame, Problems};
 use crate::web::pager::Pager;
 use crate::web::{Form, Section, Visitor};
-
-/// Tokens on one page.
-const SIZE: u32 = 50;
 
 #[derive(Template)]
 #[template(path = "admin_tokens.html")]
@@ -59,11 +57,11 @@ pub(super) async fn list_page(
     let actor = visitor.actor(request);
     let search = filter.search(&actor).await?;
     let find = async |page: u32| match search.clone() {
-        Some(search) => actor.find_pats(search, filter.order(), SIZE, Pager::offset(page, SIZE)).await,
+        Some(search) => actor.find_pats(search, filter.order(), PAGE_ROWS, Pager::offset(page)).await,
         None => Ok(Found { rows: Vec::new(), total: 0 }),
     };
     let mut found = find(page).await?;
-    let pager = Pager::new(page, SIZE, found.total, &filter.pairs());
+    let pager = Pager::new(page, found.total, &filter.pairs());
     if pager.page != page {
         found = find(pager.page).await?;
     }
@@ -74,7 +72,7 @@ pub(super) async fn list_page(
         Row { ticked: ticked.contains(&row.listed.pat.id), ..row }
     };
     let rows: Vec<Row> = found.rows.into_iter().map(row).collect();
-    let first = u64::from(Pager::offset(pager.page, SIZE)) + 1;
+    let first = u64::from(Pager::offset(pager.page)) + 1;
     let last = first + frame::Count::count(&rows.len()) - 1;
     let range = frame.counts("rows-range", &[("first", first), ("last", last), ("total", pager.total)]);
     let column = |name: &str| Column::new(name, filter.link_sorted_by(name), filter.sorted(name));

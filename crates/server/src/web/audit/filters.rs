@@ -2,7 +2,7 @@
 
 use patron_core::Result;
 use patron_core::criteria::{AUDIT_EVENTS, Criteria};
-use patron_core::limits::NAME_CHARS;
+use patron_core::name::could_be_name;
 use patron_core::time::Timestamp;
 
 use crate::web::frame::Problems;
@@ -67,7 +67,7 @@ impl Filters {
             ("actor", "actor.id", &self.actor),
             ("target", "target.id", &self.target),
         ] {
-            if text.chars().count() > NAME_CHARS || text.chars().any(char::is_control) {
+            if !could_be_name(text) {
                 problems.add(input, "audit-no-id");
             } else if !text.is_empty() {
                 comparisons.push(format!("{field} eq {}", quoted(text)));
@@ -106,6 +106,8 @@ fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use patron_core::limits::NAME_CHARS;
+
     use super::*;
 
     fn criteria(filters: &Filters, zone: &str) -> Option<Criteria> {

@@ -8,14 +8,12 @@ use patron_core::rights::Right;
 use patron_store::identities::{Found, Order, Search};
 
 use crate::app::Request;
+use crate::limits::PAGE_ROWS;
 use crate::respond::{Answer, Failure};
 use crate::web::columns::{Column, way};
 use crate::web::frame::{self, Frame};
 use crate::web::pager::{self, Pager};
 use crate::web::{Form, Section, Visitor};
-
-/// Identities on one page.
-const SIZE: u32 = 50;
 
 #[derive(Template)]
 #[template(path = "identities.html")]
@@ -72,7 +70,7 @@ pub async fn list(request: Request, visitor: Visitor) -> Result<Answer, Failure>
     let page = Pager::asked(&query);
     let (mut found, total) = find(&request, &visitor, &search, page).await?;
     let (sort, dir) = named(order);
-    let pager = Pager::new(page, SIZE, total, &[("sort", sort), ("dir", dir), ("q", &text)]);
+    let pager = Pager::new(page, total, &[("sort", sort), ("dir", dir), ("q", &text)]);
     if pager.page != page {
         (found, _) = find(&request, &visitor, &search, pager.page).await?;
     }
@@ -93,5 +91,5 @@ pub async fn list(request: Request, visitor: Visitor) -> Result<Answer, Failure>
 }
 
 async fn find(request: &Request, visitor: &Visitor, search: &Search, page: u32) -> Result<(Vec<Found>, u64)> {
-    visitor.actor(request).identities_found(search.clone(), Pager::offset(page, SIZE), SIZE).await
+    visitor.actor(request).identities_found(search.clone(), Pager::offset(page), PAGE_ROWS).await
 }

@@ -4,6 +4,7 @@ use patron_core::rights::Catalogue;
 use patron_core::scope::{ALL, DEFAULT, ScopeList};
 use patron_core::time::Timestamp;
 
+use crate::limits::LINK_DAYS;
 use crate::web::Form;
 use crate::web::frame::Problems;
 use crate::web::moment::{Zone, chosen_days};
@@ -12,8 +13,6 @@ use crate::web::moment::{Zone, chosen_days};
 pub(super) const PREFILLED: &[&str] = &["name", "scope", "days"];
 /// What a new token gets when nobody says otherwise.
 const DEFAULT_DAYS: &str = "30";
-/// Days that a link may ask for: to the end of the calendar and no further.
-const MOST_DAYS: i64 = 3_000_000;
 
 /// A token as it is being typed.
 pub(super) struct Typed {
@@ -42,7 +41,7 @@ impl Typed {
     /// A new token, filled in as the link says.
     pub(super) fn prefilled(query: &Form, zone: &Zone, now: Timestamp) -> Self {
         let days = query.text("days").trim();
-        let days_ahead = days.parse().ok().filter(|days| (1..=MOST_DAYS).contains(days));
+        let days_ahead = days.parse().ok().filter(|days| (1..=LINK_DAYS).contains(days));
         let (expires, date) = match days_ahead {
             None => (DEFAULT_DAYS.to_owned(), String::new()),
             Some(_) if chosen_days(days).is_some() => (days.to_owned(), String::new()),

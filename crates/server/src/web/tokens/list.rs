@@ -44,8 +44,9 @@ pub async fn list(request: Request, visitor: Visitor) -> Result<Answer, Failure>
         let query = request.parts.uri.query().unwrap_or_default();
         return Ok(frame::redirect(&request, &format!("{}/new?{query}", frame::TOKENS)));
     }
-    let mut pats = visitor.actor(&request).own().await?;
-    let total = pats.len();
+    let actor = visitor.actor(&request);
+    let mut pats = actor.own().await?;
+    let (total, room) = (pats.len(), actor.has_room(&pats));
     let search = query.text("q").trim().to_owned();
     let wanted = search.to_lowercase();
     pats.retain(|pat| is_found(pat, &wanted));
@@ -61,7 +62,6 @@ pub async fn list(request: Request, visitor: Visitor) -> Result<Answer, Failure>
     let columns = COLUMNS.iter().map(|name| column(name, sort, descending, &search)).collect();
     let rows = pats.into_iter().map(|pat| row(pat, &frame)).collect();
     let limit = request.app.settings.pat_limits.per_owner as usize;
-    let room = total < limit;
     frame::page(&request, StatusCode::OK, &ListPage { frame, rows, columns, search, total, limit, room })
 }
 

@@ -46,9 +46,9 @@ async fn form_page(
     typed: Typed,
     problems: Problems,
 ) -> Result<Answer, Failure> {
-    let app = &request.app;
+    let (app, actor) = (&request.app, visitor.actor(request));
     let limit = app.settings.pat_limits.per_owner;
-    let room = visitor.actor(request).own().await?.len() < limit as usize;
+    let room = actor.has_room(&actor.own().await?);
     let frame = Frame::new(request, Some(visitor), Section::Tokens);
     let tomorrow = frame.tomorrow();
     let choices = choices(&app.catalogue, &visitor.identity.levels, &typed.scopes);
