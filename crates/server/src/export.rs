@@ -1,5 +1,5 @@
-//! The audit trail as a file: CSV for spreadsheets, NDJSON for programs. It is streamed, so that it takes no more memory
-//! than a list of [`ROWS`] events, however long the trail is.
+//! The audit trail as a file: CSV for spreadsheets, NDJSON for programs. It is streamed, so that it takes no more
+//! memory than a list of [`ROWS`] events, however long the trail is.
 
 use std::borrow::Cow;
 
@@ -123,8 +123,8 @@ fn cells(event: &Recorded) -> [Cow<'_, str>; COLUMNS.len()] {
     ]
 }
 
-/// A text that a spreadsheet does not run: what it would take for a formula begins with an apostrophe, which shows it as
-/// the text that it is (OWASP, "CSV Injection"). People choose the names in the trail.
+/// A text that a spreadsheet does not run: what it would take for a formula begins with an apostrophe, which shows it
+/// as the text that it is (OWASP, "CSV Injection"). People choose the names in the trail.
 fn harmless(text: &str) -> Cow<'_, str> {
     // The wide ones are what they stand for to a spreadsheet in Chinese, Japanese or Korean.
     let runs = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']);

@@ -1,7 +1,8 @@
 //! Where a posted form comes from.
 //!
 //! A form of another site carries none of this host's cookies (`SameSite=Lax`), so it changes nothing; but the answer
-//! to a visitor without cookies sets some, and would take the session from the browser. So it gets no answer of that kind.
+//! to a visitor without cookies sets some, and would take the session from the browser. So it gets no answer of that
+//! kind.
 
 use axum::http::header::ORIGIN;
 use axum::http::{HeaderMap, HeaderName};
