@@ -199,6 +199,17 @@ impl Patron {
     }
 }
 
+/// A PAT that works, and one for each reason why one does not.
+pub(crate) struct PatsOfAllKinds {
+    pub(crate) live: Pat,
+    pub(crate) deleted: Pat,
+    pub(crate) expired: Pat,
+    /// Its owner is disabled.
+    pub(crate) disabled: Pat,
+    /// It works in another tenant.
+    pub(crate) foreign: Pat,
+}
+
 /// What changes by the operator carry.
 pub(crate) fn operator() -> Context {
     Context {
@@ -269,6 +280,22 @@ impl Patron {
     pub(crate) async fn set_enabled(&self, identity: &Identity, enabled: bool) {
         let decide = Arc::new(move |old: &Identity| Ok(Identity { enabled, ..old.clone() }));
         self.app.store.change_identity(operator(), identity.tenant, identity.id, decide).await.unwrap();
+    }
+
+    /// A PAT that works and one for each reason why one does not; five seconds pass.
+    pub(crate) async fn pats_of_all_kinds(&self) -> PatsOfAllKinds {
+        let jane = self.identity("jane", &[]).await;
+        let live = self.pat(&jane, "live", &[]).await;
+        let deleted = self.pat(&jane, "deleted", &[]).await;
+        self.delete_pat(&deleted).await;
+        let expired = self.pat_for_millis(&jane, "expired", 5_000).await;
+        let gone = self.identity("gone", &[]).await;
+        let disabled = self.pat(&gone, "disabled", &[]).await;
+        self.set_enabled(&gone, false).await;
+        let anna = self.identity_in("acme", "anna", &[]).await;
+        let foreign = self.pat(&anna, "foreign", &[]).await;
+        self.pass_seconds(5);
+        PatsOfAllKinds { live, deleted, expired, disabled, foreign }
     }
 
     /// The access token of an exchange.

@@ -153,17 +153,7 @@ fn whole(mut reply: Reply) -> (u16, Vec<(String, Vec<u8>)>, String) {
 #[tokio::test]
 async fn nobody_learns_whether_an_id_exists() {
     let patron = Patron::start().await;
-    let jane = patron.identity("jane", &[]).await;
-    let live = patron.pat(&jane, "live", &[]).await;
-    let deleted = patron.pat(&jane, "deleted", &[]).await;
-    patron.delete_pat(&deleted).await;
-    let expired = patron.pat_for_millis(&jane, "expired", 5_000).await;
-    let gone = patron.identity("gone", &[]).await;
-    let disabled = patron.pat(&gone, "disabled", &[]).await;
-    patron.set_enabled(&gone, false).await;
-    let anna = patron.identity_in("acme", "anna", &[]).await;
-    let foreign = patron.pat(&anna, "foreign", &[]).await;
-    patron.pass_seconds(5);
+    let PatsOfAllKinds { live, deleted, expired, disabled, foreign } = patron.pats_of_all_kinds().await;
     let other_secret = patron.admin.secret.clone();
     let mut broken_secret = live.secret.clone();
     broken_secret.replace_range(0..1, if live.secret.starts_with('0') { "1" } else { "0" });

@@ -111,17 +111,7 @@ async fn every_use_when_the_operator_wants_it() {
 #[tokio::test]
 async fn the_trail_alone_tells_why_a_use_failed() {
     let patron = Patron::start().await;
-    let jane = patron.identity("jane", &[]).await;
-    let pat = patron.pat(&jane, "ci", &[]).await;
-    let deleted = patron.pat(&jane, "deleted", &[]).await;
-    patron.delete_pat(&deleted).await;
-    let expired = patron.pat_for_millis(&jane, "expired", 5_000).await;
-    let gone = patron.identity("gone", &[]).await;
-    let disabled = patron.pat(&gone, "disabled", &[]).await;
-    patron.set_enabled(&gone, false).await;
-    let anna = patron.identity_in("acme", "anna", &[]).await;
-    let foreign = patron.pat(&anna, "foreign", &[]).await;
-    patron.pass_seconds(5);
+    let PatsOfAllKinds { live: pat, deleted, expired, disabled, foreign } = patron.pats_of_all_kinds().await;
     let unknown = Pat { id: "f".repeat(32), ..pat.clone() };
     let wrong = Pat { secret: "0".repeat(64), ..pat.clone() };
     let rows = [
