@@ -168,8 +168,8 @@ pub struct ScopeEntry {
     levels: Option<Vec<String>>,
 }
 
-/// One scope in the two ways it may be written, those of Patron's own with `sp:` or `idn:` in front; the same text twice
-/// when there is but one.
+/// One scope in the two ways it may be written, those of Patron's own with `sp:` or `idn:` in front; the same text
+/// twice when there is but one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spellings(pub String, pub String);
 

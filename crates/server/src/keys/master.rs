@@ -360,7 +360,7 @@ mod tests {
 
     #[test]
     fn a_fingerprint_is_of_the_key_and_stays_the_same() {
-        // python3 -c 'import hashlib; print(hashlib.sha256(b"patron master key fingerprint\0" + b"\1" * 32).hexdigest()[:8])'
+        // In Python: hashlib.sha256(b"patron master key fingerprint\0" + b"\1" * 32).hexdigest()[:8]
         assert_eq!(key(1).fingerprint().to_string(), "5d10cc5b");
         assert_ne!(key(1).fingerprint(), key(2).fingerprint());
     }

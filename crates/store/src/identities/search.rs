@@ -29,8 +29,8 @@ pub struct Found {
     pub pats: u64,
 }
 
-/// The conditions of a search beside its tenant: `$2` is the text, `$3` the id that it may be. No name and no text has a
-/// line break.
+/// The conditions of a search beside its tenant: `$2` is the text, `$3` the id that it may be. No name and no text has
+/// a line break.
 macro_rules! conditions {
     () => {
         concat!(
