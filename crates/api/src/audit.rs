@@ -1,5 +1,8 @@
+use patron_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+use crate::wire;
 
 /// What happened, who did it to what, from where, and how it ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -8,8 +11,9 @@ pub struct AuditEvent {
     /// Its id.
     pub id: String,
     /// When it happened.
-    #[schema(format = DateTime)]
-    pub created: String,
+    #[serde(with = "wire::date")]
+    #[schema(value_type = String, format = DateTime)]
+    pub created: Timestamp,
     /// The tenant's name.
     pub tenant: String,
     /// A stable name, such as `PERSONAL_ACCESS_TOKEN_CREATED`.

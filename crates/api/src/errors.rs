@@ -1,6 +1,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::wire;
+
 /// The body of 400, 403, 404, 405, 413, 415, 500 and 503.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -8,10 +10,16 @@ pub struct ErrorResponse {
     /// A stable code for programs, such as `400.1.3 Illegal value`.
     pub detail_code: String,
     /// Names this request in the log: 32 hex digits, also in the header `SLPT-Request-ID`.
+    #[serde(default, deserialize_with = "wire::or_default")]
+    #[schema(required)]
     pub tracking_id: String,
     /// What is wrong, for people.
+    #[serde(default, deserialize_with = "wire::or_default")]
+    #[schema(required)]
     pub messages: Vec<ErrorMessage>,
     /// Never null.
+    #[serde(default, deserialize_with = "wire::or_default")]
+    #[schema(required)]
     pub causes: Vec<ErrorMessage>,
 }
 
@@ -20,8 +28,12 @@ pub struct ErrorResponse {
 #[serde(rename_all = "camelCase")]
 pub struct ErrorMessage {
     /// The language of the text, such as `en-US`.
+    #[serde(default, deserialize_with = "wire::or_default")]
+    #[schema(required)]
     pub locale: String,
     /// How the language was chosen: `DEFAULT` or `REQUEST`.
+    #[serde(default, deserialize_with = "wire::or_default")]
+    #[schema(required)]
     pub locale_origin: String,
     /// The text.
     pub text: String,
@@ -50,6 +62,8 @@ pub struct OAuthErrorResponse {
     /// `server_error` or `temporarily_unavailable`.
     pub error: String,
     /// What is wrong, for people.
+    #[serde(default, deserialize_with = "wire::or_default")]
+    #[schema(required)]
     pub error_description: String,
     /// Beside `temporarily_unavailable` of 429, as in [`RateLimitResponse`].
     #[serde(default, skip_serializing_if = "Option::is_none")]

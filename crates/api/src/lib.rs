@@ -2,20 +2,24 @@
 //! requests, answers and errors, as a server writes them and a client reads them.
 //!
 //! Required and optional fields, defaults and names are those of the published models
-//! (`Createpersonalaccesstokenrequest`, `Getpersonalaccesstokenresponse`, …). Dates are texts of the form
-//! `2017-07-11T18:45:37.098Z`.
+//! (`Createpersonalaccesstokenrequest`, `Getpersonalaccesstokenresponse`, …). Dates are written as
+//! `2017-07-11T18:45:37.098Z`. Answers are read leniently, as other servers of this API may write them: null is a
+//! default, unknown fields are ignored.
 
 mod audit;
 mod errors;
 mod identities;
 mod oauth;
+mod patch;
 mod pats;
+mod wire;
 
 pub use audit::{AuditEvent, AuditParty};
 pub use errors::{ErrorMessage, ErrorResponse, OAuthErrorResponse, RateLimitResponse, UnauthorizedResponse};
 pub use identities::{AuthUser, PublicIdentity, Tenant};
 pub use oauth::{AuthorizationServerMetadata, Introspection, Jwk, Jwks, OAuthInfo, TokenResponse};
+pub use patch::{JsonPatch, JsonPatchOperation};
 pub use pats::{
-    BulkUpdateRequest, CreatePersonalAccessTokenRequest, CreatePersonalAccessTokenResponse,
-    JsonPatchOperation, Owner, OwnerType, PersonalAccessToken,
+    BulkUpdateRequest, CreatePersonalAccessTokenRequest, CreatePersonalAccessTokenResponse, Owner, OwnerType,
+    PersonalAccessToken,
 };

@@ -1,32 +1,55 @@
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::wire;
+
 /// The answer to an exchange (RFC 6749 section 5.1, with the original's further fields).
-#[derive(Clone, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct TokenResponse {
     /// The access token: an ES256 JWT (RFC 9068).
-    pub access_token: String,
+    #[serde(serialize_with = "wire::exposed")]
+    #[schema(value_type = String)]
+    pub access_token: SecretString,
     /// Always `bearer`.
     pub token_type: String,
     /// Seconds until it ends.
     pub expires_in: u32,
     /// Its scopes, a space between, spelled as asked.
+    #[serde(default, deserialize_with = "wire::or_default")]
+    #[schema(required)]
     pub scope: String,
     /// The tenant's id.
+    #[serde(default, deserialize_with = "wire::or_default")]
+    #[schema(required)]
     pub tenant_id: String,
     /// Where the tenant runs.
+    #[serde(default, deserialize_with = "wire::or_default")]
+    #[schema(required)]
     pub pod: String,
     /// The tenant's name.
+    #[serde(default, deserialize_with = "wire::or_default")]
+    #[schema(required)]
     pub org: String,
     /// The identity it acts for.
+    #[serde(default, deserialize_with = "wire::or_default")]
+    #[schema(required)]
     pub identity_id: String,
     /// That identity's login name.
+    #[serde(default, deserialize_with = "wire::or_default")]
+    #[schema(required)]
     pub user_name: String,
     /// Always false: a PAT is one factor.
+    #[serde(default, deserialize_with = "wire::or_default")]
+    #[schema(required)]
     pub strong_auth: bool,
     /// Always false.
+    #[serde(default, deserialize_with = "wire::or_default")]
+    #[schema(required)]
     pub strong_auth_supported: bool,
     /// The access token's id.
+    #[serde(default, deserialize_with = "wire::or_default")]
+    #[schema(required)]
     pub jti: String,
 }
 

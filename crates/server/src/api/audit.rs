@@ -23,7 +23,7 @@ pub fn written(event: &Recorded, tenant: &str) -> AuditEvent {
     };
     AuditEvent {
         id: event.id.to_string(),
-        created: event.created.to_string(),
+        created: event.created,
         tenant: tenant.to_owned(),
         technical_name: event.technical_name.clone(),
         actor: party(&event.actor),

@@ -38,11 +38,11 @@ pub fn written(pat: &Pat) -> wire::PersonalAccessToken {
         name: pat.name.clone(),
         scope: pat.scope.as_slice().to_vec(),
         owner: owner(pat),
-        created: pat.created.to_string(),
-        last_used: pat.last_used.map(|at| at.to_string()),
+        created: pat.created,
+        last_used: pat.last_used,
         managed: pat.managed,
         access_token_validity_seconds: pat.validity.seconds(),
-        expiration_date: pat.expiry.date().map(|at| at.to_string()),
+        expiration_date: pat.expiry.date(),
         user_aware_token_never_expires: Some(pat.user_aware_token_never_expires),
     }
 }
@@ -54,13 +54,13 @@ pub fn written_with_secret(
 ) -> wire::CreatePersonalAccessTokenResponse {
     wire::CreatePersonalAccessTokenResponse {
         id: pat.id.to_string(),
-        secret: secret.expose().to_owned(),
+        secret: secret.expose().into(),
         scope: pat.scope.as_slice().to_vec(),
         name: pat.name.clone(),
         owner: owner(pat),
-        created: pat.created.to_string(),
+        created: pat.created,
         access_token_validity_seconds: pat.validity.seconds(),
-        expiration_date: pat.expiry.date().map(|at| at.to_string()),
+        expiration_date: pat.expiry.date(),
     }
 }
 
@@ -84,7 +84,7 @@ pub async fn create(mut request: Request, caller: Caller) -> Result<Answer, Fail
     let (pat, secret) = made?;
     let mut answer = written_with_secret(&pat, &secret);
     if pat.expiry == Expiry::Never && reads_no_null_date(&request.app, &request.parts.headers) {
-        answer.expiration_date = Some(Timestamp::MAX.to_string());
+        answer.expiration_date = Some(Timestamp::MAX);
     }
     let mut answer = respond::json(StatusCode::OK, &answer);
     answer.headers_mut().insert("cache-control", HeaderValue::from_static("no-store"));

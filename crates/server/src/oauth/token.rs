@@ -32,7 +32,7 @@ pub async fn exchange(mut request: Request) -> Result<Answer, Failure> {
     app.note_use(&proven, request.address, request.tracking).await?;
     let access_token = app.memory.keys().sign(&claims, proven.at).map_err(Error::internal)?;
     let answer = TokenResponse {
-        access_token,
+        access_token: access_token.into(),
         token_type: "bearer".to_owned(),
         expires_in: lives,
         scope: scopes.map_or_else(|| proven.present.scope.clone(), |scopes| scopes.joined()),
