@@ -52,6 +52,7 @@ pub(crate) fn exposed<S: Serializer>(secret: &SecretString, serializer: S) -> Re
 pub(crate) mod date {
     use super::{Deserialize, Deserializer, Serializer, Timestamp, de, read};
 
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands in the field")]
     pub(crate) fn serialize<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(at)
     }

@@ -10,7 +10,7 @@ pub(crate) enum Broken {
     /// It is something else.
     NoArray,
     /// It ended before its `]`.
-    BrokenOff,
+    EndsEarly,
     /// An element is longer than this client takes.
     TooLong,
 }
@@ -56,7 +56,7 @@ impl Splitter {
 
     /// That was all.
     pub(crate) fn end(&self) -> Result<(), Broken> {
-        if self.place == Place::BehindArray { Ok(()) } else { Err(Broken::BrokenOff) }
+        if self.place == Place::BehindArray { Ok(()) } else { Err(Broken::EndsEarly) }
     }
 
     /// Whether an element ends before this byte.
@@ -151,7 +151,7 @@ mod tests {
             // Cut off anywhere, it is no list.
             for end in 0..text.len() {
                 if text.is_char_boundary(end) {
-                    prop_assert_eq!(split(&text[..end], piece), Err(Broken::BrokenOff));
+                    prop_assert_eq!(split(&text[..end], piece), Err(Broken::EndsEarly));
                 }
             }
         }

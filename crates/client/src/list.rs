@@ -115,7 +115,7 @@ impl Client {
     fn broken(&self, broken: Broken) -> Error {
         let what = match broken {
             Broken::NoArray => "gave an answer that cannot be read: it is no list",
-            Broken::BrokenOff => "broke its list off in the middle",
+            Broken::EndsEarly => "broke its list off in the middle",
             Broken::TooLong => "gave a list with an entry that is too long",
         };
         Error::Unreadable { address: self.base_url().to_string(), what: what.to_owned(), maybe_done: false }

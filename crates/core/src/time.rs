@@ -17,6 +17,14 @@ pub const DAY_MILLIS: i64 = 24 * 3_600 * 1_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotATime;
 
+impl fmt::Display for NotATime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("this is no date-time such as 2027-12-31T23:59:59Z")
+    }
+}
+
+impl std::error::Error for NotATime {}
+
 impl Timestamp {
     /// The last millisecond that can be written: 9999-12-31T23:59:59.999Z.
     pub const MAX: Self = Self(253_402_300_799_999);
