@@ -33,6 +33,12 @@ pub(crate) const STEPS: &[Step] = &[
         needs_build: false,
         check: advisories,
     },
+    Step {
+        name: "package",
+        does: "cargo package: the crates that the SDK is published as",
+        needs_build: false,
+        check: package,
+    },
     Step { name: BUILD, does: "builds every crate and its tests", needs_build: false, check: build },
     Step { name: "tests", does: "every test, with nextest where it is", needs_build: true, check: tests },
     Step {
@@ -121,6 +127,16 @@ fn advisories(workshop: &Workshop) -> Result<(), Stop> {
         return Err(Stop::Skipped("the advisory database is out of reach".to_owned()));
     }
     run_shown(workshop.cargo_deny()?.args(["--locked", "check", "advisories"]))
+}
+
+/// Without building them once more: what they are built from is in this workspace and is built anyway.
+fn package(workshop: &Workshop) -> Result<(), Stop> {
+    let mut command = workshop.cargo();
+    command.args(["package", "--locked", "--no-verify", "--allow-dirty", "--no-metadata", "--quiet"]);
+    for name in ["patron-core", "patron-api", "patron-client"] {
+        command.args(["--package", name]);
+    }
+    run_shown(&mut command)
 }
 
 fn build(workshop: &Workshop) -> Result<(), Stop> {
