@@ -60,10 +60,10 @@ pub(crate) const STEPS: &[Step] = &[
         check: python_client,
     },
     Step {
-        name: "readme",
-        does: "the README's first session, as a newcomer runs it",
+        name: "sessions",
+        does: "the sessions that the documentation shows, as a newcomer runs them",
         needs_build: true,
-        check: readme,
+        check: sessions,
     },
 ];
 
@@ -188,10 +188,10 @@ fn python_client(workshop: &Workshop) -> Result<(), Stop> {
     against_binary(workshop, "e2e/python_client.py")
 }
 
-fn readme(workshop: &Workshop) -> Result<(), Stop> {
+fn sessions(workshop: &Workshop) -> Result<(), Stop> {
     need_program("bash", "bash")?;
     need_program("curl", "curl")?;
-    against_binary(workshop, "e2e/readme.py")
+    against_binary(workshop, "e2e/sessions.py")
 }
 
 /// Runs a script against the binary, which is built by itself, with the features that a user's has and no test's.

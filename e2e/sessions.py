@@ -1,0 +1,145 @@
+"""Runs the sessions that the documentation shows as a newcomer would, and compares what they print with what it says.
+
+Every block of shell of a session runs in one bash, in an empty folder that is the home as well, on a terminal of 100
+columns, against a Patron that was just started; `patron` is the built binary. The block behind it holds the output.
+Ids, secrets, times and tracking ids differ each time, so they are compared by their form. `--update` writes the output
+into the documents instead.
+"""
+
+import argparse
+import fcntl
+import json
+import os
+import pty
+import re
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SESSIONS = [
+    ("README.md", "## A first session", "## The pages"),
+    ("docs/cli.md", "## A session", "## Where"),
+]
+"""A document, the heading of its session, and the one behind it."""
+BLOCK = re.compile(r"```sh\n(.*?)```\n(?:```\n(.*?)```\n)?", re.DOTALL)
+MARK = "== end of block =="
+ROWS, COLUMNS = 50, 100
+SECONDS = 120
+FORMS = [
+    (re.compile(r"\b[0-9a-f]{64}\b"), "<secret>"),
+    (re.compile(r"\b[0-9a-f]{32}\b"), "<id>"),
+    (re.compile(r"\b20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"), "<time>"),
+]
+
+
+def formless(text):
+    for pattern, name in FORMS:
+        text = pattern.sub(name, text)
+    return text.strip()
+
+
+def start(patron, folder):
+    ready = folder / "ready.json"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PATRON_", "SAIL_"))}
+    server = subprocess.Popen(
+        [patron, "serve", "--listen", "127.0.0.1:0", "--management-listen", "off", "--ready-file", ready],
+        cwd=folder, env=environment, stdout=subprocess.DEVNULL,
+    )
+    for _ in range(6000):
+        if ready.exists():
+            return server, json.loads(ready.read_text())["listen"], environment
+        if server.poll() is not None:
+            break
+        time.sleep(0.01)
+    server.kill()
+    sys.exit("the server does not get ready")
+
+
+def run(blocks, patron, listen, folder, environment):
+    """What each block printed."""
+    script = ["set -eu"]
+    for code, _ in blocks:
+        code = code.replace("127.0.0.1:8080", listen)
+        # The official client is installed where this runs.
+        code = re.sub(r"^python3 -m venv venv && .*$", f"ln -s {sys.prefix} venv", code, flags=re.MULTILINE)
+        script += [code, f"echo; echo '{MARK}'"]
+    environment = {**environment, "PATH": f"{patron.parent}{os.pathsep}{environment['PATH']}", "NO_COLOR": "1"}
+    environment |= {"HOME": str(folder), "TERM": "xterm", "XDG_CONFIG_HOME": "", "XDG_CACHE_HOME": ""}
+    outer, inner = pty.openpty()
+    fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
+    session = subprocess.Popen(
+        ["bash", "-c", "\n".join(script)],
+        cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=inner, stderr=inner, start_new_session=True,
+    )
+    os.close(inner)
+    signal.signal(signal.SIGALRM, lambda *_: session.kill())
+    signal.alarm(SECONDS)
+    text = b""
+    while True:
+        try:
+            piece = os.read(outer, 65536)
+        except OSError:  # Nobody is left on the terminal.
+            break
+        if not piece:
+            break
+        text += piece
+    code = session.wait()
+    signal.alarm(0)
+    os.close(outer)
+    text = text.decode().replace("\r\n", "\n").replace(listen, "127.0.0.1:8080")
+    printed = text.split(MARK + "\n")
+    if code or len(printed) != len(blocks) + 1:
+        sys.exit(f"block {len(printed)} ended with {code}; printed so far:\n{text}")
+    return [text.strip("\n") for text in printed]
+
+
+def session(patron, update, document, begin, end):
+    """Runs one session; how many of its blocks print what they should, and how many do not."""
+    path = ROOT / document
+    text = path.read_text()
+    first, last = text.index(f"{begin}\n"), text.index(f"\n{end}") + 1
+    blocks = [match.groups() for match in BLOCK.finditer(text[first:last])]
+    with tempfile.TemporaryDirectory() as name:
+        server, listen, environment = start(patron, Path(name))
+        try:
+            printed = run(blocks, patron, listen, Path(name), environment)
+        finally:
+            server.send_signal(signal.SIGTERM)
+            server.wait(60)
+    if update:
+        outputs = iter(printed)
+
+        def with_output(match):
+            output = next(outputs)
+            return f"```sh\n{match[1]}```\n" + (f"```\n{output}\n```\n" if match[2] is not None else "")
+
+        path.write_text(text[:first] + BLOCK.sub(with_output, text[first:last]) + text[last:])
+        return len(blocks), 0
+    wrong = 0
+    for (code, told), output in zip(blocks, printed):
+        if formless(told or "") != formless(output):
+            wrong += 1
+            print(f"{document} runs:\n{code}\nand says that it prints:\n{told}\nbut it prints:\n{output}\n")
+    return len(blocks) - wrong, wrong
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--patron", required=True, type=Path)
+    parser.add_argument("--update", action="store_true")
+    arguments = parser.parse_args()
+    patron = arguments.patron.resolve()
+    results = [session(patron, arguments.update, *each) for each in SESSIONS]
+    passed, failed = (sum(counts) for counts in zip(*results))
+    print(f"{passed} passed, {failed} failed")
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
