@@ -3,7 +3,7 @@ use utoipa::ToSchema;
 
 use crate::wire;
 
-/// The body of 400, 403, 404, 405, 413, 415, 500 and 503.
+/// The body of 400, 403, 404, 405, 413, 415, 500 and 503: `Errorresponsedto` of the reference.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ErrorResponse {
@@ -23,7 +23,7 @@ pub struct ErrorResponse {
     pub causes: Vec<ErrorMessage>,
 }
 
-/// A text of an [`ErrorResponse`].
+/// A text of an [`ErrorResponse`]: `Errormessagedto` of the reference.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ErrorMessage {
@@ -39,7 +39,7 @@ pub struct ErrorMessage {
     pub text: String,
 }
 
-/// The body of 401.
+/// The body of 401: `ListPersonalAccessTokensV1401Response` of the reference.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct UnauthorizedResponse {
     /// What is wrong with the credential, for people.
@@ -47,7 +47,8 @@ pub struct UnauthorizedResponse {
     pub error: String,
 }
 
-/// The body of 429; the header `Retry-After` says how many seconds to wait.
+/// The body of 429: `ListPersonalAccessTokensV1429Response` of the reference. The header `Retry-After` says how many
+/// seconds to wait.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RateLimitResponse {
     /// Always ` Rate Limit Exceeded `.

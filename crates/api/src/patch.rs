@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use crate::wire;
 
-/// One operation of a JSON Patch (RFC 6902 section 4).
+/// One operation of a JSON Patch (RFC 6902 section 4): `Jsonpatchoperation` of the reference.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct JsonPatchOperation {
     /// `add`, `remove`, `replace`, `move`, `copy` or `test`.

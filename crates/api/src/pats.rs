@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use crate::{JsonPatchOperation, wire};
 
-/// What a PAT is to be made of.
+/// What a PAT is to be made of: `Createpersonalaccesstokenrequest` of the reference.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CreatePersonalAccessTokenRequest {
@@ -76,7 +76,7 @@ impl CreatePersonalAccessTokenRequest {
     }
 }
 
-/// What a created PAT is: the only time that its secret is shown.
+/// What a created PAT is, the only time that its secret is shown: `Createpersonalaccesstokenresponse` of the reference.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CreatePersonalAccessTokenResponse {
@@ -106,7 +106,7 @@ pub struct CreatePersonalAccessTokenResponse {
     pub expiration_date: Option<Timestamp>,
 }
 
-/// A PAT, without its secret.
+/// A PAT, without its secret: `Getpersonalaccesstokenresponse` of the reference.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PersonalAccessToken {
@@ -142,7 +142,7 @@ pub struct PersonalAccessToken {
     pub user_aware_token_never_expires: Option<bool>,
 }
 
-/// Who owns a PAT.
+/// Who owns a PAT: `Patowner` of the reference.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Owner {
     /// What the owner is.
@@ -162,7 +162,7 @@ pub enum OwnerType {
     Identity,
 }
 
-/// One patch for many PATs, all or none.
+/// One patch for many PATs, all or none: the request of `bulk-update` (contract section 5).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BulkUpdateRequest {
     /// 1 to 25 ids of PATs of the tenant, no repeats.
