@@ -3,8 +3,8 @@
 //!
 //! "The reference" is that product's published description, whose names of models (`Createpersonalaccesstokenrequest`,
 //! `Getpersonalaccesstokenresponse`, …) are given with each type. Required and optional fields, defaults and names are
-//! those of the models. Dates are written as `2017-07-11T18:45:37.098Z`. Answers are read leniently, as other servers of this API may write them: null is a
-//! default, unknown fields are ignored.
+//! those of the models. Dates are written as `2017-07-11T18:45:37.098Z`. Answers are read leniently, as other servers of
+//! this API may write them: null is a default, unknown fields are ignored.
 
 mod audit;
 mod errors;

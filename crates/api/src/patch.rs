@@ -15,7 +15,8 @@ pub struct JsonPatchOperation {
     /// `/userAwareTokenNeverExpires`.
     #[schema(example = "/name")]
     pub path: String,
-    /// What to put there. A null that is given is kept apart from none.
+    /// What to put there.
+    // A null that is given is kept apart from none: to other servers a replacement without a value is none.
     #[serde(default, deserialize_with = "wire::present", skip_serializing_if = "Option::is_none")]
     pub value: Option<serde_json::Value>,
     /// Where `move` and `copy` take it from.
