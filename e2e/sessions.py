@@ -92,7 +92,7 @@ def run(blocks, patron, listen, folder, environment):
     code = session.wait()
     signal.alarm(0)
     os.close(outer)
-    text = text.decode().replace("\r\n", "\n").replace(listen, "127.0.0.1:8080")
+    text = text.decode().replace("\r\n", "\n").replace(listen, "127.0.0.1:8080").replace(str(folder), "/home/jane")
     printed = text.split(MARK + "\n")
     if code or len(printed) != len(blocks) + 1:
         sys.exit(f"block {len(printed)} ended with {code}; printed so far:\n{text}")
