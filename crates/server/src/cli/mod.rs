@@ -25,11 +25,11 @@ use crate::process;
 #[derive(Parser)]
 #[command(name = "patron", version, about, propagate_version = true, mut_args(not_the_clients))]
 struct Cli {
-    #[command(flatten)]
-    flags: Flags,
-    /// Answer in JSON on stdout
+    /// Answer in JSON on stdout, and tell errors in JSON on stderr
     #[arg(long, global = true)]
     json: bool,
+    #[command(flatten)]
+    flags: Flags,
     #[command(subcommand)]
     command: Option<Command>,
 }

@@ -3,7 +3,7 @@
 use futures_util::TryStreamExt as _;
 use patron_client::{AccessToken, Client, Credentials, List, PersonalAccessToken};
 
-use super::credentials::{self, Credential, Source};
+use super::credentials::{self, Acting, Credential, Source};
 use super::token_cache::TokenCache;
 use super::{Caller, Failed};
 
@@ -16,8 +16,8 @@ pub(super) struct Connection {
 
 impl Connection {
     /// With the credential that the profile, or what is around, gives.
-    pub(super) fn find(caller: &Caller, profile: Option<&str>) -> Result<Self, Failed> {
-        Self::open(caller, credentials::find(&caller.around, profile)?)
+    pub(super) fn find(caller: &Caller, acting: &Acting) -> Result<Self, Failed> {
+        Self::open(caller, credentials::find(&caller.around, acting)?)
     }
 
     /// With this credential. Nothing is sent yet.

@@ -35,12 +35,14 @@ pub(super) fn keep(profile: &str, secret: &SecretString) -> bool {
 }
 
 /// Takes the secret of a profile away, if it is there.
+#[cfg(feature = "keyring")]
 pub(super) fn forget(profile: &str) -> Result<(), Failed> {
-    #[cfg(feature = "keyring")]
-    return system::delete(profile);
-    #[cfg(not(feature = "keyring"))]
-    {
-        let _ = profile;
-        Ok(())
-    }
+    system::delete(profile)
+}
+
+/// Without a keyring there is none to take away.
+#[cfg(not(feature = "keyring"))]
+#[expect(clippy::unnecessary_wraps, reason = "a keyring may refuse")]
+pub(super) fn forget(_: &str) -> Result<(), Failed> {
+    Ok(())
 }

@@ -4,7 +4,7 @@ use clap::Args;
 use secrecy::SecretString;
 use serde_json::json;
 
-use super::credentials::{self, Credential, Source};
+use super::credentials::{Acting, Credential, Source};
 use super::profiles::{self, Profile, ProfileFile};
 use super::{Caller, Failed, connection, fault, keyring, show, terminal};
 
@@ -21,9 +21,8 @@ pub(in crate::cli) struct Login {
     /// PATRON_CLIENT_SECRET, or is asked for, or is the first line of stdin
     #[arg(long, value_name = "ID")]
     client_id: Option<String>,
-    /// The profile's name [env: PATRON_PROFILE] [default: default]
-    #[arg(long, value_name = "NAME")]
-    profile: Option<String>,
+    #[command(flatten)]
+    acting: Acting,
     /// Let secrets go to that server over http://, where anyone on the way can read them
     #[arg(long)]
     allow_http: bool,
@@ -33,7 +32,7 @@ pub(in crate::cli) struct Login {
 }
 
 pub(super) async fn run(caller: &Caller, args: Login) -> Result<(), Failed> {
-    let name = credentials::asked_profile(&caller.around, args.profile.as_deref())?;
+    let name = args.acting.profile(&caller.around)?;
     let name = name.unwrap_or_else(|| profiles::DEFAULT.to_owned());
     profiles::check_name(&name)?;
     let file = ProfileFile::in_folder(caller.around.config_folder()?);

@@ -3,21 +3,20 @@
 use clap::Args;
 use serde_json::json;
 
-use super::credentials;
+use super::credentials::{self, Acting};
 use super::profiles::ProfileFile;
 use super::{Caller, Failed, connection, fault, keyring, show};
 
 #[derive(Args)]
 pub(in crate::cli) struct Logout {
-    /// The profile; the current one when it is not given [env: PATRON_PROFILE]
-    #[arg(long, value_name = "NAME")]
-    profile: Option<String>,
+    #[command(flatten)]
+    acting: Acting,
 }
 
-pub(super) fn run(caller: &Caller, args: Logout) -> Result<(), Failed> {
+pub(super) fn run(caller: &Caller, args: &Logout) -> Result<(), Failed> {
     let file = ProfileFile::in_folder(caller.around.config_folder()?);
     let all = file.read()?;
-    let name = credentials::asked_profile(&caller.around, args.profile.as_deref())?.or(all.current.clone());
+    let name = args.acting.profile(&caller.around)?.or(all.current.clone());
     let name = name.ok_or("there is no current profile; see `patron profile list`")?;
     all.named(&name)?;
 

@@ -105,7 +105,7 @@ pub(super) fn run(command: Command, json: bool, definition: fn() -> clap::Comman
     let caller = Caller { around: Surroundings::of_process(), json, if_interrupted: Cell::new("") };
     match command {
         Command::Login(args) => caller.run(login::run(&caller, args)),
-        Command::Logout(args) => logout::run(&caller, args),
+        Command::Logout(args) => logout::run(&caller, &args),
         Command::Whoami(args) => caller.run(whoami::run(&caller, &args)),
         Command::Pat(args) => caller.run(pat::run(&caller, args)),
         Command::Token(args) => token::run(&caller, &args),

@@ -48,6 +48,7 @@ pub(super) struct Profile {
 }
 
 /// The file is for its owner alone, so that it may hold what it must.
+#[expect(clippy::ref_option, reason = "serde hands in the field")]
 fn exposed<S: Serializer>(secret: &Option<SecretString>, serializer: S) -> Result<S::Ok, S::Error> {
     match secret {
         Some(secret) => serializer.serialize_str(secret.expose_secret()),

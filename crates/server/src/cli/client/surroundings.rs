@@ -5,9 +5,12 @@ use std::path::PathBuf;
 
 use super::super::{Failed, fault};
 
+/// Finds a variable of the environment.
+type Variables = Box<dyn Fn(&str) -> Option<OsString>>;
+
 /// The environment and the current folder, handed in, so that tests bring their own.
 pub(super) struct Surroundings {
-    variables: Box<dyn Fn(&str) -> Option<OsString>>,
+    variables: Variables,
     /// The current folder.
     pub(super) folder: PathBuf,
 }

@@ -4,18 +4,17 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::connection::Connection;
-use super::credentials::Source;
+use super::credentials::{Acting, Source};
 use super::{Caller, Failed, show};
 
 #[derive(Args)]
 pub(in crate::cli) struct Whoami {
-    /// The profile to act with [env: PATRON_PROFILE]
-    #[arg(long, value_name = "NAME")]
-    profile: Option<String>,
+    #[command(flatten)]
+    acting: Acting,
 }
 
 pub(super) async fn run(caller: &Caller, args: &Whoami) -> Result<(), Failed> {
-    let connection = Connection::find(caller, args.profile.as_deref())?;
+    let connection = Connection::find(caller, &args.acting)?;
     let credential = &connection.credential;
     // An old access token would say that a credential works which has ended meanwhile.
     let token = connection.client.fresh_token().await?;

@@ -7,6 +7,7 @@ mod original;
 use std::fmt;
 use std::path::PathBuf;
 
+use clap::Args;
 use secrecy::SecretString;
 
 use super::profiles::ProfileFile;
@@ -69,19 +70,30 @@ impl Found {
     }
 }
 
-/// The name of the profile that was asked for, by its flag or by the environment.
-pub(super) fn asked_profile(around: &Surroundings, flag: Option<&str>) -> Result<Option<String>, Failed> {
-    match flag {
-        Some(name) => Ok(Some(name.to_owned())),
-        None => around.variable(PROFILE),
+/// Which profile is meant.
+#[derive(Args, Debug, Clone, Default)]
+pub(super) struct Acting {
+    #[expect(clippy::doc_markdown, reason = "clap prints these comments as they are")]
+    /// The profile [env: PATRON_PROFILE]
+    #[arg(long, global = true, value_name = "NAME")]
+    profile: Option<String>,
+}
+
+impl Acting {
+    /// The name of the profile that was asked for, by its flag or by the environment.
+    pub(super) fn profile(&self, around: &Surroundings) -> Result<Option<String>, Failed> {
+        match &self.profile {
+            Some(name) => Ok(Some(name.clone())),
+            None => around.variable(PROFILE),
+        }
     }
 }
 
 /// The credential that a command acts with: that of the profile that was asked for; else the environment's; else the
 /// current profile's; else that of `./config.json`; else that of `~/.sailpoint/config.yaml`.
-pub(super) fn find(around: &Surroundings, profile: Option<&str>) -> Result<Credential, Failed> {
+pub(super) fn find(around: &Surroundings, acting: &Acting) -> Result<Credential, Failed> {
     let file = || around.config_folder().map(ProfileFile::in_folder);
-    if let Some(name) = asked_profile(around, profile)? {
+    if let Some(name) = acting.profile(around)? {
         return of_profile(&file()?, &name);
     }
     let allow_http = around.is_on(ALLOW_HTTP)?;

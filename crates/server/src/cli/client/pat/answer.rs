@@ -69,7 +69,10 @@ impl ListWriter {
                 self.gathered += if self.rows == 0 { "[\n  " } else { ",\n  " };
                 self.gathered += &serde_json::to_string(&pat)?;
             }
-            Form::Jsonl => self.gathered += &format!("{}\n", serde_json::to_string(&pat)?),
+            Form::Jsonl => {
+                self.gathered += &serde_json::to_string(&pat)?;
+                self.gathered.push('\n');
+            }
             Form::Csv => self.gathered += &csv_line(cells(&pat).iter())?,
         }
         self.rows += 1;

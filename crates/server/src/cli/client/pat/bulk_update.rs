@@ -17,14 +17,14 @@ pub(super) struct BulkUpdate {
     ids: Vec<String>,
     #[command(flatten)]
     expiry: ExpiryArgs,
-    #[command(flatten)]
-    choice: Choice,
     /// Ask nothing
     #[arg(long)]
     yes: bool,
     /// Show what would be sent, and send nothing
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    choice: Choice,
 }
 
 pub(super) async fn run(work: &Work<'_>, args: BulkUpdate) -> Result<(), Failed> {

@@ -12,6 +12,7 @@ use super::{Caller, Failed, Work};
 
 #[derive(Args, Default)]
 #[command(next_help_heading = "Which tokens")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(super) struct Choice {
     /// Those of this identity, by its id; me is oneself
     #[arg(long, value_name = "ID", conflicts_with = "all")]

@@ -183,7 +183,7 @@ fn env(base_url: &str, made: &CreatePersonalAccessTokenResponse) -> String {
         ("SAIL_CLIENT_ID", &made.id),
         ("SAIL_CLIENT_SECRET", made.secret.expose_secret()),
     ];
-    values.into_iter().map(|(name, value)| format!("{name}={}\n", quoted(value))).collect()
+    values.map(|(name, value)| format!("{name}={}\n", quoted(value))).concat()
 }
 
 /// A word that a shell takes as it is; in quotes where it must be, since not every reader of such files knows them.

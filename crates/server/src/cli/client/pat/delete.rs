@@ -14,14 +14,14 @@ use super::{Failed, Work, plan, require_consent};
 pub(super) struct Delete {
     /// Ids of tokens; without one, those that the filters choose
     ids: Vec<String>,
-    #[command(flatten)]
-    choice: Choice,
     /// Ask nothing
     #[arg(long)]
     yes: bool,
     /// Show what would be sent, and send nothing
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    choice: Choice,
 }
 
 pub(super) async fn run(work: &Work<'_>, args: Delete) -> Result<(), Failed> {

@@ -13,14 +13,14 @@ use super::{Failed, Work};
 
 #[derive(Args)]
 pub(super) struct ListArgs {
-    #[command(flatten)]
-    choice: Choice,
     /// Sort by this; oldest first without it, as they arrive
     #[arg(long, value_enum, value_name = "COLUMN")]
     sort: Option<Column>,
     /// Turn the order of --sort round
     #[arg(long, requires = "sort")]
     descending: bool,
+    #[command(flatten)]
+    choice: Choice,
 }
 
 /// What tokens are sorted by, as on the page of all tokens.

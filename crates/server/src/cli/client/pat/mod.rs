@@ -16,15 +16,15 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde::de::DeserializeOwned;
 
 use super::connection::Connection;
+use super::credentials::Acting;
 use super::{Caller, Failed, fault, terminal};
 
 #[derive(Args)]
 pub(in crate::cli) struct PatArgs {
     #[command(subcommand)]
     command: PatCommand,
-    /// The profile to act with [env: PATRON_PROFILE]
-    #[arg(long, global = true, value_name = "NAME")]
-    profile: Option<String>,
+    #[command(flatten)]
+    acting: Acting,
     /// How the answer is written; --json is json
     #[arg(long, global = true, value_enum, value_name = "FORM")]
     output: Option<Output>,
@@ -50,6 +50,7 @@ enum PatCommand {
 }
 
 /// How an answer is written.
+#[expect(clippy::doc_markdown, reason = "clap prints these comments as they are")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Output {
     /// For people
@@ -77,7 +78,7 @@ pub(super) async fn run(caller: &Caller, args: PatArgs) -> Result<(), Failed> {
     if output == Output::Env && !matches!(args.command, PatCommand::Create(_)) {
         return Err(fault::usage("--output env is for a new token: no other answer has a secret"));
     }
-    let connection = Connection::find(caller, args.profile.as_deref())?;
+    let connection = Connection::find(caller, &args.acting)?;
     let work = Work { caller, connection, output, wide: args.wide };
     let done = match args.command {
         PatCommand::List(args) => list::run(&work, args).await,

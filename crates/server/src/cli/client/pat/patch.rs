@@ -26,22 +26,22 @@ pub(super) struct Patch {
     expiry: ExpiryArgs,
     /// The JSON Patch itself (RFC 6902), from a file, or - for stdin
     #[arg(
-        long,
+        long = "patch",
         value_name = "FILE",
         conflicts_with_all = ["name", "scopes", "added", "removed", "expires", "expiration_date", "never_expires"]
     )]
-    patch: Option<String>,
+    raw: Option<String>,
     /// Show what would be sent, and send nothing
     #[arg(long)]
     dry_run: bool,
 }
 
 pub(super) async fn run(work: &Work<'_>, args: Patch) -> Result<(), Failed> {
-    let patch: Vec<JsonPatchOperation> = match &args.patch {
+    let patch: Vec<JsonPatchOperation> = match &args.raw {
         Some(path) => read_json(path)?,
         None => built(work, &args).await?.into(),
     };
-    if args.patch.is_none() && patch.is_empty() {
+    if args.raw.is_none() && patch.is_empty() {
         return Err(fault::usage(
             "nothing is to be changed: give --name, --scope, --expires or --patch, for example",
         ));

@@ -74,15 +74,14 @@ pub(super) fn relative(at: Timestamp, now: Timestamp) -> String {
     const YEAR: i64 = 12 * MONTH;
     let seconds = (at.millis() - now.millis()) / 1_000;
     let away = seconds.abs();
-    let (length, unit) = match away {
-        ..MINUTE => return if seconds <= 0 { "just now" } else { "in a moment" }.to_owned(),
-        ..HOUR => (MINUTE, "minute"),
-        ..DAY => (HOUR, "hour"),
-        // Two months in days say more than "in 1 month".
-        _ if away < 2 * MONTH => (DAY, "day"),
-        _ if away < 2 * YEAR => (MONTH, "month"),
-        _ => (YEAR, "year"),
-    };
+    if away < MINUTE {
+        return if seconds <= 0 { "just now" } else { "in a moment" }.to_owned();
+    }
+    // Below each bound, the unit. Days up to two months say more than "in 1 month".
+    let units =
+        [(HOUR, MINUTE, "minute"), (DAY, HOUR, "hour"), (2 * MONTH, DAY, "day"), (2 * YEAR, MONTH, "month")];
+    let fitting = units.into_iter().find(|(below, ..)| away < *below);
+    let (length, unit) = fitting.map_or((YEAR, "year"), |(_, length, unit)| (length, unit));
     let count = away / length;
     let plural = if count == 1 { "" } else { "s" };
     if seconds < 0 { format!("{count} {unit}{plural} ago") } else { format!("in {count} {unit}{plural}") }

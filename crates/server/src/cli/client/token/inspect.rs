@@ -65,7 +65,7 @@ fn lines(told: &Value) -> String {
             let time = ["exp", "iat", "nbf", "auth_time"].contains(&name.as_str());
             let date = value.as_i64().filter(|_| time).and_then(|seconds| seconds.checked_mul(1_000));
             let date = date.map_or(String::new(), |millis| format!(" ({})", Timestamp::from_millis(millis)));
-            text += &format!("{}: {}{date}\n", show::harmless(name), show::cell(value));
+            text.extend([&show::harmless(name), ": ", &show::cell(value), &date, "\n"]);
         }
     }
     text

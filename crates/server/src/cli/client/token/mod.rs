@@ -5,19 +5,17 @@ mod inspect;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::credentials::{self, Credential};
+use super::credentials::{self, Acting, Credential};
 use super::{Caller, Failed, connection, fault, show};
 
 #[derive(Args)]
-#[expect(clippy::doc_markdown, reason = "clap prints these comments as they are")]
 pub(in crate::cli) struct TokenArgs {
     #[command(subcommand)]
     command: Option<TokenCommand>,
-    /// The profile to act with [env: PATRON_PROFILE]
-    #[arg(long, global = true, value_name = "NAME")]
-    profile: Option<String>,
+    #[command(flatten)]
+    acting: Acting,
     /// Print the whole header, as HTTP takes it: Authorization: Bearer …
-    #[arg(long, conflicts_with = "json")]
+    #[arg(long)]
     header: bool,
     /// Narrow it to this scope; may be repeated
     #[arg(long = "scope", value_name = "SCOPE")]
@@ -34,12 +32,15 @@ enum TokenCommand {
 }
 
 pub(super) fn run(caller: &Caller, args: &TokenArgs) -> Result<(), Failed> {
-    let credential = credentials::find(&caller.around, args.profile.as_deref())?;
+    let credential = credentials::find(&caller.around, &args.acting)?;
     if let Some(TokenCommand::Inspect(inspect)) = &args.command {
         if args.header || args.fresh || !args.scopes.is_empty() {
             return Err(fault::usage("`token inspect` takes none of `token`'s flags"));
         }
         return caller.run(inspect::run(caller, inspect, credential));
+    }
+    if args.header && caller.json {
+        return Err(fault::usage("--header and --json are two forms: give one of them"));
     }
     let mut scopes = args.scopes.clone();
     scopes.sort();
