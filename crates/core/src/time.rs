@@ -66,6 +66,14 @@ impl Timestamp {
             .map_or(Self::MAX, |at| Self::from_millis(at.timestamp_millis()))
     }
 
+    /// This moment and `months` calendar months less; a day that the month lacks becomes its last day.
+    #[must_use]
+    pub fn minus_months(self, months: u32) -> Self {
+        self.utc()
+            .checked_sub_months(Months::new(months))
+            .map_or(Self::MIN, |at| Self::from_millis(at.timestamp_millis()))
+    }
+
     /// Reads an RFC 3339 date-time: `Z` or any offset, 0 to 9 decimals; without an offset it is UTC.
     /// What is finer than a millisecond is cut off.
     pub fn parse(text: &str) -> Result<Self, NotATime> {
@@ -186,6 +194,9 @@ mod tests {
         assert_eq!(plus("2027-08-31T10:00:00Z"), "2028-02-29T10:00:00.000Z");
         assert_eq!(plus("2026-01-15T10:00:00.5Z"), "2026-07-15T10:00:00.500Z");
         assert_eq!(plus("9999-12-01T00:00:00Z"), Timestamp::MAX.to_string());
+        let minus = |text: &str| Timestamp::parse(text).unwrap().minus_months(6).to_string();
+        assert_eq!(minus("2026-08-31T10:00:00.5Z"), "2026-02-28T10:00:00.500Z");
+        assert_eq!(minus("0000-01-31T00:00:00Z"), Timestamp::MIN.to_string());
     }
 
     proptest! {

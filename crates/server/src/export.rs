@@ -125,7 +125,7 @@ fn cells(event: &Recorded) -> [Cow<'_, str>; COLUMNS.len()] {
 
 /// A text that a spreadsheet does not run: what it would take for a formula begins with an apostrophe, which shows it
 /// as the text that it is (OWASP, "CSV Injection"). People choose the names in the trail.
-fn harmless(text: &str) -> Cow<'_, str> {
+pub(crate) fn harmless(text: &str) -> Cow<'_, str> {
     // The wide ones are what they stand for to a spreadsheet in Chinese, Japanese or Korean.
     let runs = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']);
     if runs { Cow::Owned(format!("'{text}")) } else { Cow::Borrowed(text) }

@@ -1,9 +1,7 @@
 //! `patron bootstrap`: the first tenant, administrator and PAT.
 
-use std::fs::{self, OpenOptions};
-use std::io::{IsTerminal as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
 
 use clap::Args;
 use patron_core::clock::{Clock as _, Entropy};
@@ -17,10 +15,11 @@ use patron_store::bootstrap::{Bootstrap, Bootstrapped};
 use serde_json::{Value, json};
 
 use super::open::{explain, operator};
+use super::unfinished::Unfinished;
 use super::{Failed, Session, show};
 use crate::keys;
 use crate::passwords::Passwords;
-use crate::system::{SystemClock, SystemEntropy};
+use crate::system::SystemClock;
 
 /// The administrator's login name.
 const ADMIN: &str = "admin";
@@ -126,45 +125,4 @@ pub(super) fn tell(session: &Session, answer: &Answer) -> Result<(), Failed> {
         return show::out(&show::table(&answer.json, &fields));
     }
     Ok(())
-}
-
-/// A file for secrets on its way to its name: opened before the database changes, so that a folder that cannot be
-/// written is found out in time.
-struct Unfinished {
-    file: fs::File,
-    temporary: PathBuf,
-    path: PathBuf,
-    finished: bool,
-}
-
-impl Unfinished {
-    fn create(path: &Path) -> Result<Self, Failed> {
-        let mut suffix = [0; 8];
-        SystemEntropy.fill(&mut suffix);
-        let temporary = path.with_extension(format!("json.{}", hex::encode(suffix)));
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&temporary)
-            .map_err(|error| format!("{} cannot be written: {error}", temporary.display()))?;
-        Ok(Self { file, temporary, path: path.to_owned(), finished: false })
-    }
-
-    fn finish(mut self, text: &str) -> Result<(), Failed> {
-        self.file.write_all(text.as_bytes())?;
-        self.file.write_all(b"\n")?;
-        self.file.sync_all()?;
-        fs::rename(&self.temporary, &self.path)?;
-        self.finished = true;
-        Ok(())
-    }
-}
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        if !self.finished {
-            let _ = fs::remove_file(&self.temporary);
-        }
-    }
 }

@@ -1,19 +1,27 @@
 //! Answers of commands on stdout.
 
 use std::io::Write as _;
+use std::os::fd::AsFd;
 
+use anstream::stream::RawStream;
+use anstream::{AutoStream, ColorChoice};
+use comfy_table::{Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table, presets};
 use serde_json::Value;
 
 use super::Failed;
+use super::fault::ReaderGone;
 
-/// Writes a text to stdout; a reader that went away is no failure.
+/// Writes a text to stdout, and the end of its last line.
 pub(super) fn out(text: &str) -> Result<(), Failed> {
+    put(text)?;
+    if text.ends_with('\n') { Ok(()) } else { put("\n") }
+}
+
+/// Writes a text to stdout as it is.
+pub(super) fn put(text: &str) -> Result<(), Failed> {
     let mut stdout = std::io::stdout().lock();
-    match stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| if text.ends_with('\n') { Ok(()) } else { stdout.write_all(b"\n") })
-    {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Err(ReaderGone.into()),
         other => Ok(other?),
     }
 }
@@ -23,27 +31,108 @@ pub(super) fn pretty(value: &Value) -> String {
     serde_json::to_string_pretty(value).unwrap_or_default()
 }
 
+/// How stdout shows a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Look {
+    /// Columns that a terminal has; what is no terminal takes lines of any length.
+    pub(super) width: Option<u16>,
+    /// Whether it shows colours, and nobody asked for none (`NO_COLOR`, `CLICOLOR`).
+    pub(super) colour: bool,
+}
+
+/// What a terminal is taken to have that does not tell.
+const USUAL_WIDTH: u16 = 80;
+
+impl Look {
+    /// That of stdout.
+    pub(super) fn of_stdout() -> Self {
+        Self::of(&std::io::stdout())
+    }
+
+    /// That of stderr, for what is shown before something is done.
+    pub(super) fn of_stderr() -> Self {
+        Self::of(&std::io::stderr())
+    }
+
+    fn of(stream: &(impl AsFd + RawStream)) -> Self {
+        let width = stream.is_terminal().then(|| {
+            let told = rustix::termios::tcgetwinsize(stream).map_or(0, |size| size.ws_col);
+            if told == 0 { USUAL_WIDTH } else { told }
+        });
+        Self { width, colour: AutoStream::choice(stream) != ColorChoice::Never }
+    }
+}
+
+/// What a cell means, where there is colour to show it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Tone {
+    /// Like any other.
+    #[default]
+    Plain,
+    /// It asks for a look soon.
+    Soon,
+    /// It works no more.
+    Ended,
+}
+
+/// A table: its columns' names, and rows of as many cells.
+pub(super) struct Rows {
+    columns: Vec<String>,
+    rows: Vec<Vec<(String, Tone)>>,
+}
+
+impl Rows {
+    pub(super) fn new(columns: &[&str]) -> Self {
+        Self { columns: columns.iter().map(|column| (*column).to_owned()).collect(), rows: Vec::new() }
+    }
+
+    /// Adds a row; its texts may be anything that people chose.
+    pub(super) fn push(&mut self, cells: impl IntoIterator<Item = (String, Tone)>) {
+        self.rows.push(cells.into_iter().map(|(text, tone)| (harmless(&text), tone)).collect());
+    }
+
+    /// The lines of the table. On a terminal what does not fit is wrapped within its cell.
+    pub(super) fn text(&self, look: Look) -> String {
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING).force_no_tty().style_text_only();
+        if let Some(width) = look.width {
+            table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+        }
+        if look.colour {
+            table.enforce_styling();
+        }
+        table.set_header(self.columns.iter().map(|name| Cell::new(name).add_attribute(Attribute::Bold)));
+        for row in &self.rows {
+            table.add_row(row.iter().map(|(text, tone)| match tone {
+                Tone::Plain => Cell::new(text),
+                Tone::Soon => Cell::new(text).fg(Color::Yellow),
+                Tone::Ended => Cell::new(text).fg(Color::Red),
+            }));
+        }
+        for (column, name) in table.column_iter_mut().zip(&self.columns) {
+            column.set_padding((0, 2));
+            // Ids are there to be copied whole.
+            if name.eq_ignore_ascii_case("id") {
+                column.set_constraint(ColumnConstraint::ContentWidth);
+            }
+        }
+        format!("{}\n", table.trim_fmt())
+    }
+}
+
 /// An object as lines of `field: value`, or a list of objects as a table, with its fields in the order of `columns`.
 pub(super) fn table(value: &Value, columns: &[&str]) -> String {
     match value {
-        Value::Array(rows) => {
-            let cells: Vec<Vec<String>> = std::iter::once(columns.iter().map(|c| (*c).to_owned()).collect())
-                .chain(rows.iter().map(|row| columns.iter().map(|column| cell(field(row, column))).collect()))
-                .collect();
-            let widths: Vec<usize> = (0..columns.len())
-                .map(|at| {
-                    cells.iter().filter_map(|row| row.get(at)).map(|c| c.chars().count()).max().unwrap_or(0)
-                })
-                .collect();
-            let line = |row: &Vec<String>| {
-                let padded = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
-                format!("{}\n", padded.collect::<Vec<_>>().join("  ").trim_end())
-            };
-            cells.iter().map(line).collect()
+        Value::Array(list) => {
+            let mut rows = Rows::new(columns);
+            for object in list {
+                rows.push(columns.iter().map(|column| (cell(field(object, column)), Tone::Plain)));
+            }
+            rows.text(Look::of_stdout())
         }
         object => {
-            let lines = columns.iter().map(|column| format!("{column}: {}", cell(field(object, column))));
-            lines.collect::<Vec<_>>().join("\n")
+            let lines = columns.iter().map(|column| format!("{column}: {}\n", cell(field(object, column))));
+            lines.collect()
         }
     }
 }
@@ -53,13 +142,67 @@ fn field<'v>(value: &'v Value, path: &str) -> &'v Value {
     path.split('.').fold(value, |value, name| value.get(name).unwrap_or(&Value::Null))
 }
 
-fn cell(value: &Value) -> String {
+/// A value as people read it.
+pub(super) fn cell(value: &Value) -> String {
     let text = match value {
         Value::Null => "-".to_owned(),
         Value::String(text) => text.clone(),
         Value::Array(items) => items.iter().map(cell).collect::<Vec<_>>().join(" "),
         other => other.to_string(),
     };
-    // A name cannot move the cursor.
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    harmless(&text)
+}
+
+/// A text that neither moves the cursor nor turns its line round: people choose names.
+pub(super) fn harmless(text: &str) -> String {
+    let turns = |c| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let breaks = |c| matches!(c, '\u{2028}' | '\u{2029}');
+    text.chars().map(|c| if c.is_control() || turns(c) || breaks(c) { '\u{fffd}' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows() -> Rows {
+        let mut rows = Rows::new(&["id", "name", "expires"]);
+        let text = |text: &str| (text.to_owned(), Tone::Plain);
+        rows.push([text("0123456789abcdef"), text("one two three four five"), text("never")]);
+        rows.push([text("00"), text("名前"), ("gone".to_owned(), Tone::Ended)]);
+        rows
+    }
+
+    #[test]
+    fn lines_are_as_long_as_they_are_where_no_terminal_is() {
+        insta::assert_snapshot!(rows().text(Look { width: None, colour: false }), @r"
+        id                name                     expires
+        0123456789abcdef  one two three four five  never
+        00                名前                     gone
+        ");
+    }
+
+    #[test]
+    fn a_terminal_wraps_all_but_ids() {
+        let text = rows().text(Look { width: Some(40), colour: false });
+        assert!(text.lines().all(|line| line.chars().count() <= 40), "{text}");
+        assert!(text.contains("0123456789abcdef  ") && !text.contains("four five"), "{text}");
+    }
+
+    #[test]
+    fn colour_is_there_where_it_is_shown_alone() {
+        let text = rows().text(Look { width: None, colour: true });
+        assert!(
+            text.contains("\u{1b}[1mname") && text.lines().last().unwrap().contains("m\u{67}one\u{1b}["),
+            "{text:?}"
+        );
+        assert!(!rows().text(Look { width: None, colour: false }).contains('\u{1b}'));
+    }
+
+    #[test]
+    fn names_neither_move_the_cursor_nor_turn_their_line_round() {
+        let mut rows = Rows::new(&["name"]);
+        rows.push([("a\u{1b}[2J\r\u{9b}\u{202e}b\nc\u{2028}".to_owned(), Tone::Plain)]);
+        let text = rows.text(Look { width: None, colour: false });
+        assert_eq!(text, "name\na\u{fffd}[2J\u{fffd}\u{fffd}\u{fffd}b\u{fffd}c\u{fffd}\n");
+    }
 }

@@ -28,11 +28,14 @@ pub use show::settings_markdown;
 pub use table::{SETTINGS, Setting};
 use value::Raw;
 
-/// The flags that every command takes. They are kept as given and read by [`load`], as the environment is, so that
-/// a wrong one is told in the same words.
+/// The heading that the flags stand under in a command's help.
+pub const FLAGS_HEADING: &str = "Settings";
+
+/// The flags that every command of the service takes. They are kept as given and read by [`load`], as the environment
+/// is, so that a wrong one is told in the same words.
 #[expect(clippy::doc_markdown, reason = "clap prints these comments as they are")]
 #[derive(clap::Args, Clone, Default)]
-#[command(next_help_heading = "Settings")]
+#[command(next_help_heading = FLAGS_HEADING)]
 pub struct Flags {
     /// Settings file (TOML); none is read unless named [env: PATRON_CONFIG]
     #[arg(long, global = true, value_name = "FILE")]
@@ -52,6 +55,30 @@ pub struct Flags {
     /// The URL that clients reach the service by [env: PATRON_PUBLIC_URL] [default: http:// and where it listens]
     #[arg(long, global = true, value_name = "URL")]
     pub public_url: Option<OsString>,
+}
+
+impl Flags {
+    /// These flags, and `outer`'s where one is not among them.
+    #[must_use]
+    pub fn or(self, outer: Self) -> Self {
+        Self {
+            config: self.config.or(outer.config),
+            listen: self.listen.or(outer.listen),
+            management_listen: self.management_listen.or(outer.management_listen),
+            database_url: self.database_url.or(outer.database_url),
+            data_dir: self.data_dir.or(outer.data_dir),
+            public_url: self.public_url.or(outer.public_url),
+        }
+    }
+
+    /// The first that is given, with its dashes.
+    pub fn first_given(&self) -> Option<&'static str> {
+        SETTINGS
+            .iter()
+            .filter_map(|setting| setting.flag)
+            .find(|(_, of)| of(self).is_some())
+            .map(|(name, _)| name)
+    }
 }
 
 /// Shows nothing: `--database-url` may hold a password.

@@ -1,0 +1,84 @@
+//! One thing done to many tokens: shown first, confirmed, and carried on when it fails for one of them.
+
+use std::io::IsTerminal as _;
+use std::pin::pin;
+
+use futures_util::TryStreamExt as _;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use patron_client::PersonalAccessToken;
+
+use super::super::show::Look;
+use super::super::{fault, terminal};
+use super::choice::Choice;
+use super::table::{self, Style};
+use super::{Caller, Failed, Work, require_consent};
+
+/// Tokens from which on a bar shows how far it is.
+const BAR_FROM: usize = 100;
+/// Rows that are shown before it is asked whether they are meant.
+const SHOWN: usize = 50;
+
+/// Finds the tokens that a filter chooses, oldest first; the credential's own comes last, since after it nothing can be
+/// done any more.
+pub(super) async fn chosen(work: &Work<'_>, choice: &Choice) -> Result<Vec<PersonalAccessToken>, Failed> {
+    let mut pats: Vec<PersonalAccessToken> = pin!(choice.find(work)).try_collect().await?;
+    let own = &work.connection.credential.client_id;
+    pats.sort_by_key(|pat| pat.id == *own);
+    Ok(pats)
+}
+
+/// Shows what a filter has chosen and asks whether it is meant, unless `yes`. `deed` is what is done: `Delete`.
+pub(super) async fn confirmed(
+    work: &Work<'_>,
+    pats: &[PersonalAccessToken],
+    deed: &str,
+    yes: bool,
+) -> Result<bool, Failed> {
+    require_consent(yes)?;
+    // To stderr: stdout is for the answer.
+    let style = Style { look: Look::of_stderr(), now: Caller::now(), wide: work.wide, owners: true };
+    fault::say(table::table(&pats[..pats.len().min(SHOWN)], style).trim_end());
+    if pats.len() > SHOWN {
+        fault::say(&format!("… and {} more", pats.len() - SHOWN));
+    }
+    let own = &work.connection.credential.client_id;
+    if pats.iter().any(|pat| pat.id == *own) {
+        fault::say("Among them is the token that this command itself uses.");
+    }
+    if yes { Ok(true) } else { terminal::confirms(&format!("{deed} {}?", counted(pats.len()))).await }
+}
+
+/// `1 token`, `2 tokens`.
+pub(super) fn counted(count: usize) -> String {
+    format!("{count} token{}", if count == 1 { "" } else { "s" })
+}
+
+/// What became of many.
+#[derive(Default)]
+pub(super) struct Outcome {
+    pub(super) done: Vec<String>,
+    pub(super) failed: Vec<(String, Failed)>,
+}
+
+impl Outcome {
+    /// Tells which failed and why, a line each. With any of them the command fails.
+    pub(super) fn end(self, deed: &str) -> Result<(), Failed> {
+        for (id, error) in &self.failed {
+            fault::say(&format!("patron: {id}: {error}"));
+        }
+        if self.failed.is_empty() {
+            return Ok(());
+        }
+        let all = self.done.len() + self.failed.len();
+        Err(format!("{} of {} could not be {deed}", self.failed.len(), counted(all)).into())
+    }
+}
+
+/// A bar on stderr, where there is a terminal and enough to do.
+pub(super) fn bar(count: usize) -> ProgressBar {
+    let shown = count > BAR_FROM && std::io::stderr().is_terminal();
+    let target = if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let bar = ProgressBar::with_draw_target(Some(count as u64), target);
+    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} {eta}");
+    style.map_or(bar.clone(), |style| bar.with_style(style))
+}

@@ -1,0 +1,156 @@
+//! Tokens as people read them.
+
+use patron_client::PersonalAccessToken;
+use patron_core::pat::{Expiry, State};
+use patron_core::time::Timestamp;
+
+use super::super::show::{Look, Rows, Tone};
+
+/// Days before its end from which on a token is shown as ending soon.
+const SOON_DAYS: i64 = 14;
+
+/// How a table of tokens is to be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Style {
+    pub(super) look: Look,
+    pub(super) now: Timestamp,
+    /// All columns, and dates in full.
+    pub(super) wide: bool,
+    /// Whether each row tells its owner.
+    pub(super) owners: bool,
+}
+
+/// The table of these tokens.
+pub(super) fn table(pats: &[PersonalAccessToken], style: Style) -> String {
+    let mut columns = vec!["id", "name", "scope", "expires", "last used", "created"];
+    if style.owners || style.wide {
+        columns.push("owner");
+    }
+    if style.wide {
+        columns.extend(["owner id", "managed", "validity"]);
+    }
+    let mut rows = Rows::new(&columns);
+    for pat in pats {
+        rows.push(cells(pat, style).into_iter().take(columns.len()));
+    }
+    rows.text(style.look)
+}
+
+fn cells(pat: &PersonalAccessToken, style: Style) -> Vec<(String, Tone)> {
+    // A program, or a person who wants to know, reads dates in full.
+    let date = |at: Timestamp| {
+        if style.look.width.is_none() || style.wide { at.to_string() } else { relative(at, style.now) }
+    };
+    let plain = |text: String| (text, Tone::Plain);
+    vec![
+        plain(pat.id.clone()),
+        plain(pat.name.clone()),
+        plain(pat.scope.join(" ")),
+        (pat.expiration_date.map_or_else(|| "never".to_owned(), date), tone(pat, style.now)),
+        plain(pat.last_used.map_or_else(|| "never".to_owned(), date)),
+        plain(date(pat.created)),
+        plain(pat.owner.name.clone()),
+        plain(pat.owner.id.clone()),
+        plain(pat.managed.to_string()),
+        plain(format!("{} s", pat.access_token_validity_seconds)),
+    ]
+}
+
+fn tone(pat: &PersonalAccessToken, now: Timestamp) -> Tone {
+    match Expiry::from_date(pat.expiration_date).state(now) {
+        State::Expired(_) => Tone::Ended,
+        State::Live if pat.expiration_date.is_some_and(|at| at <= now.plus_days(SOON_DAYS)) => Tone::Soon,
+        State::Live => Tone::Plain,
+    }
+}
+
+/// How far a moment is away: `3 days ago`, `in 2 months`.
+pub(super) fn relative(at: Timestamp, now: Timestamp) -> String {
+    const MINUTE: i64 = 60;
+    const HOUR: i64 = 60 * MINUTE;
+    const DAY: i64 = 24 * HOUR;
+    // A month as the calendar has it on average.
+    const MONTH: i64 = 2_629_746;
+    const YEAR: i64 = 12 * MONTH;
+    let seconds = (at.millis() - now.millis()) / 1_000;
+    let away = seconds.abs();
+    if away < MINUTE {
+        return if seconds <= 0 { "just now" } else { "in a moment" }.to_owned();
+    }
+    // Below each bound, the unit. Days up to two months say more than "in 1 month".
+    let units =
+        [(HOUR, MINUTE, "minute"), (DAY, HOUR, "hour"), (2 * MONTH, DAY, "day"), (2 * YEAR, MONTH, "month")];
+    let fitting = units.into_iter().find(|(below, ..)| away < *below);
+    let (length, unit) = fitting.map_or((YEAR, "year"), |(_, length, unit)| (length, unit));
+    let count = away / length;
+    let plural = if count == 1 { "" } else { "s" };
+    if seconds < 0 { format!("{count} {unit}{plural} ago") } else { format!("in {count} {unit}{plural}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn now() -> Timestamp {
+        Timestamp::parse("2027-06-01T12:00:00Z").unwrap()
+    }
+
+    fn pats() -> Vec<PersonalAccessToken> {
+        let pat = |name: &str, used: Option<&str>, expires: Option<&str>| {
+            let written = json!({
+                "id": "0".repeat(32), "name": name, "scope": ["sp:scopes:all"], "created": "2027-05-31T12:00:00Z",
+                "owner": { "type": "IDENTITY", "id": "2", "name": "Jane Doe" }, "lastUsed": used, "expirationDate": expires,
+            });
+            serde_json::from_value(written).unwrap()
+        };
+        vec![
+            pat("ci", Some("2027-06-01T11:00:00Z"), Some("2027-06-03T12:00:00Z")),
+            pat("old\n", None, Some("2027-06-01T11:59:00Z")),
+            pat("ever", None, None),
+        ]
+    }
+
+    fn style(width: Option<u16>) -> Style {
+        Style { look: Look { width, colour: false }, now: now(), wide: false, owners: false }
+    }
+
+    #[test]
+    fn a_terminal_is_told_how_far_away_dates_are() {
+        insta::assert_snapshot!(table(&pats(), style(Some(120))), @"");
+        let coloured = table(&pats(), Style { look: Look { width: Some(120), colour: true }, ..style(None) });
+        assert!(
+            coloured.contains("\u{1b}[38;5;11min 2 days") && coloured.contains("\u{1b}[38;5;9m1 minute ago"),
+            "{coloured:?}"
+        );
+    }
+
+    #[test]
+    fn others_are_told_dates_in_full() {
+        let style = Style { owners: true, ..style(None) };
+        insta::assert_snapshot!(table(&pats()[..1], style), @"");
+        let wide = Style { wide: true, ..style };
+        assert!(table(&pats(), wide).lines().next().unwrap().ends_with("owner  owner id  managed  validity"));
+    }
+
+    #[test]
+    fn how_far_a_moment_is_away() {
+        let of = |seconds: i64| relative(now().plus_seconds(seconds), now());
+        for (seconds, told) in [
+            (0, "just now"),
+            (-59, "just now"),
+            (59, "in a moment"),
+            (60, "in 1 minute"),
+            (-3_599, "59 minutes ago"),
+            (7_200, "in 2 hours"),
+            (-86_400, "1 day ago"),
+            (60 * 86_400, "in 60 days"),
+            (90 * 86_400, "in 2 months"),
+            (-400 * 86_400, "13 months ago"),
+            (800 * 86_400, "in 2 years"),
+        ] {
+            assert_eq!(of(seconds), told, "{seconds}");
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! How a command ends that is not done: its exit code, and what it says on stderr, in a line for people or as one JSON
+//! object where `--json` is among the arguments.
+
+use std::fmt;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use serde_json::{Value, json};
+
+use super::Failed;
+use crate::config::ConfigError;
+
+/// What was asked for cannot be asked for so: exit code 2.
+#[derive(Debug)]
+struct Usage(String);
+
+/// Who was reading has gone, as `head` does once it has its lines: there is nobody to tell, and nothing has failed.
+#[derive(Debug)]
+pub(super) struct ReaderGone;
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
+
+impl fmt::Display for ReaderGone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("nobody reads any more")
+    }
+}
+
+impl std::error::Error for ReaderGone {}
+
+/// A failure that is one of usage.
+pub(super) fn usage(text: impl Into<String>) -> Failed {
+    Box::new(Usage(text.into()))
+}
+
+/// Tells why a command ended, and gives the exit code.
+pub(super) fn exit(error: &Failed, json: bool) -> ExitCode {
+    if error.is::<ReaderGone>() {
+        return ExitCode::SUCCESS;
+    }
+    // Its lines begin with the file, the variable or the flag.
+    let named = error.is::<ConfigError>();
+    if json {
+        say(&object(error).to_string());
+    } else if named {
+        say(&error.to_string());
+    } else {
+        say(&format!("patron: {error}"));
+    }
+    ExitCode::from(if named || is_usage(error) { 2 } else { 1 })
+}
+
+/// Tells what is wrong with the arguments, or gives the help or the version that they ask for.
+pub(super) fn wrong_arguments(error: &clap::Error) -> ExitCode {
+    let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    if asked || !std::env::args_os().any(|argument| argument == "--json") {
+        // Its reader may have gone.
+        let _ = error.print();
+    } else {
+        say(&json!({ "error": in_a_line(&error.render().to_string()) }).to_string());
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+}
+
+/// What clap says in a paragraph, without the usage that it adds.
+fn in_a_line(rendered: &str) -> String {
+    let said = rendered.strip_prefix("error: ").unwrap_or(rendered);
+    let first = said.split("\n\n").next().unwrap_or_default();
+    first.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// What programs are told. `error` is the line for people; the rest is there where a server has said it.
+fn object(error: &Failed) -> Value {
+    let mut told = json!({ "error": error.to_string() });
+    if let Some(refusal) =
+        error.downcast_ref::<patron_client::Error>().and_then(patron_client::Error::refusal)
+    {
+        told["status"] = refusal.status.into();
+        told["messages"] = json!(refusal.messages);
+        let optional = [
+            (
+                "detailCode",
+                refusal.detail_code.as_deref().or(refusal.oauth_error.as_deref()).map(Value::from),
+            ),
+            ("trackingId", refusal.tracking_id.as_deref().map(Value::from)),
+            ("retryAfter", refusal.retry_after.map(|wait| wait.as_secs().into())),
+        ];
+        for (name, value) in optional {
+            if let Some(value) = value {
+                told[name] = value;
+            }
+        }
+    }
+    told
+}
+
+fn is_usage(error: &Failed) -> bool {
+    let by_client = error.downcast_ref::<patron_client::Error>();
+    error.is::<Usage>() || matches!(by_client, Some(patron_client::Error::Usage(_)))
+}
+
+/// A line on stderr, whose reader may have gone.
+pub(super) fn say(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_clap_says_fits_a_line() {
+        let command = clap::Command::new("x").arg(clap::Arg::new("name").long("name").required(true));
+        let error = command.try_get_matches_from(["x"]).unwrap_err();
+        let said = in_a_line(&error.render().to_string());
+        assert_eq!(said, "the following required arguments were not provided: --name <name>");
+    }
+}
