@@ -2,6 +2,7 @@
 
 mod callers;
 mod faults;
+mod readme;
 mod servers;
 
 use patron_client::{CreatePersonalAccessTokenRequest, JsonPatch, Timestamp};
