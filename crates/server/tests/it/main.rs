@@ -36,6 +36,7 @@ mod pat_audit;
 mod pat_life;
 mod patch;
 mod pats;
+mod powershell;
 mod process;
 mod reference;
 mod secrets;
