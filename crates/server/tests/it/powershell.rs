@@ -7,6 +7,8 @@ use std::path::Path;
 
 use tree_sitter::{Node, Parser, Tree};
 
+use crate::reference::callers::{CREATE, DELETE, GET, LIST, PATCH};
+
 const MODULE: &str = "PatronTokens/PatronTokens.psm1";
 const MANIFEST: &str = "PatronTokens/PatronTokens.psd1";
 
@@ -80,6 +82,14 @@ fn its_files_and_examples_are_powershell() {
     assert_eq!(examples.find(|example| !problems(example).is_empty()), None);
     // The parser finds what it is there for.
     assert_ne!(problems("function f { if ($a { 1 } }"), Vec::<String>::new());
+}
+
+#[test]
+fn its_commands_are_those_that_are_run_against_servers() {
+    let module = read(MODULE);
+    let literals = |line: &str| line.split('\'').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
+    let commands: Vec<_> = module.lines().filter(|line| line.contains("'pat'")).map(literals).collect();
+    assert_eq!(commands, [CREATE, LIST, GET, PATCH, DELETE]);
 }
 
 #[test]

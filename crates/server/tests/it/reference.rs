@@ -1,6 +1,6 @@
 //! The reference's four commands and its model, by every client of Patron's against Patron and against the original.
 
-mod callers;
+pub(crate) mod callers;
 mod faults;
 mod readme;
 mod servers;

@@ -81,8 +81,14 @@ impl Caller for Sdk {
     }
 }
 
-/// The command line, in a home of its own. It speaks JSON, and is told by stdin what it sends, as the PowerShell module
-/// does it.
+/// The commands of the PowerShell module, each without the id, owner or filters that may follow.
+pub(crate) const CREATE: &[&str] = &["pat", "create", "--json", "--body", "-"];
+pub(crate) const LIST: &[&str] = &["pat", "list", "--json"];
+pub(crate) const GET: &[&str] = &["pat", "get", "--json", "--"];
+pub(crate) const PATCH: &[&str] = &["pat", "patch", "--json", "--patch", "-", "--"];
+pub(crate) const DELETE: &[&str] = &["pat", "delete", "--json", "--yes", "--"];
+
+/// The command line, in a home of its own. It speaks JSON, and is told by stdin what it sends.
 pub(crate) struct CommandLine {
     home: TempDir,
     access: Access,
@@ -135,24 +141,23 @@ impl CommandLine {
 
 impl Caller for CommandLine {
     fn create(&self, request: &CreatePersonalAccessTokenRequest) -> Result<Value, Refused> {
-        self.run(&["pat", "create", "--json", "--body", "-"], &serde_json::to_string(request).unwrap())
+        self.run(CREATE, &serde_json::to_string(request).unwrap())
     }
 
     fn list(&self, owner_id: Option<&str>, filters: Option<&str>) -> Result<Vec<Value>, Refused> {
         let whose = owner_id.map_or_else(|| "--all".to_owned(), |id| format!("--owner={id}"));
         let filters = filters.map(|filters| format!("--filters={filters}"));
-        let args = ["pat", "list", "--json", &whose].into_iter().chain(filters.as_deref());
+        let args = LIST.iter().copied().chain([whose.as_str()]).chain(filters.as_deref());
         let listed = self.run(&args.collect::<Vec<_>>(), "")?;
         Ok(listed.as_array().unwrap().clone())
     }
 
     fn patch(&self, id: &str, patch: &JsonPatch) -> Result<Value, Refused> {
-        let args = ["pat", "patch", "--json", "--patch", "-", "--", id];
-        self.run(&args, &serde_json::to_string(patch).unwrap())
+        self.run(&[PATCH, &[id]].concat(), &serde_json::to_string(patch).unwrap())
     }
 
     fn delete(&self, id: &str) -> Result<(), Refused> {
-        self.run(&["pat", "delete", "--json", "--yes", "--", id], "").map(drop)
+        self.run(&[DELETE, &[id]].concat(), "").map(drop)
     }
 
     fn token(&self) -> String {

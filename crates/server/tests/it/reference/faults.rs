@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::callers::{Caller, CommandLine, Sdk};
+use super::callers::{Caller, CommandLine, GET, Sdk};
 use super::minimal;
 use super::servers::{Access, PatronSite, Site};
 use crate::original::{Original, Sent};
@@ -41,6 +41,8 @@ fn too_many_requests_for_too_long_are_told() {
         (refused.status, refused.text.as_str()),
         (Some(429), "Rate Limit Exceeded (429; try again in 1 s)")
     );
+    // Not for ever.
+    assert_eq!(count(&original, "GET", "/personal-access-tokens/v1"), 4);
 }
 
 fn an_ended_access_token_is_replaced(site: &dyn Site) {
@@ -127,7 +129,7 @@ fn what_the_original_has_not_is_no_riddle() {
         assert_eq!((error.status(), error.is_outage()), (Some(404), false), "{error}");
     }
     // There one PAT is found among one's own.
-    let output = CommandLine::new(&original.access()).patron(&["pat", "get", id, "--json"], "");
+    let output = CommandLine::new(&original.access()).patron(&[GET, &[id]].concat(), "");
     let pat: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(
         (pat["id"].as_str(), &pat["managed"], &pat["accessTokenValiditySeconds"]),
