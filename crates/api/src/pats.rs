@@ -87,7 +87,7 @@ pub struct CreatePersonalAccessTokenResponse {
     #[schema(value_type = String)]
     pub secret: SecretString,
     /// What it is limited to.
-    #[serde(deserialize_with = "wire::or_default")]
+    #[serde(deserialize_with = "wire::scope")]
     pub scope: Vec<String>,
     /// What people call it.
     pub name: String,
@@ -115,7 +115,7 @@ pub struct PersonalAccessToken {
     /// What people call it.
     pub name: String,
     /// What it is limited to.
-    #[serde(deserialize_with = "wire::or_default")]
+    #[serde(deserialize_with = "wire::scope")]
     pub scope: Vec<String>,
     /// Who owns it.
     pub owner: Owner,

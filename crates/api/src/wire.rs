@@ -32,6 +32,12 @@ pub(crate) fn whole_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result
     number.map(whole).transpose()
 }
 
+/// Reads scopes. Null, which the original may answer, is what it is in a request: everything.
+pub(crate) fn scope<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let scope = Option::deserialize(deserializer)?;
+    Ok(scope.unwrap_or_else(|| vec![patron_core::scope::ALL.to_owned()]))
+}
+
 /// Reads how long access tokens live; null is the default.
 pub(crate) fn validity<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     let Some(seconds) = whole_number(deserializer)? else { return Ok(default_validity()) };
