@@ -187,7 +187,8 @@ fn http_is_allowed_where_it_was_said() {
     case.sail();
     let allowed = |case: &Case, profile| find(&case.around(), &acting(profile)).unwrap().allow_http;
     assert!(!allowed(&case, None));
-    case.profile("current", true).set("PATRON_ALLOW_HTTP", "1");
+    case.profile("current", true);
+    case.set("PATRON_ALLOW_HTTP", "1");
     assert!(allowed(&case, None));
     assert!(!allowed(&case, Some("current")), "a profile has its own word");
     let shown = format!("{:?}", find(&case.around(), &acting(None)).unwrap());

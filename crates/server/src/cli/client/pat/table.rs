@@ -118,7 +118,12 @@ mod tests {
 
     #[test]
     fn a_terminal_is_told_how_far_away_dates_are() {
-        insta::assert_snapshot!(table(&pats(), style(Some(120))), @"");
+        insta::assert_snapshot!(table(&pats(), style(Some(120))), @r"
+        id                                name  scope          expires       last used   created
+        00000000000000000000000000000000  ci    sp:scopes:all  in 2 days     1 hour ago  1 day ago
+        00000000000000000000000000000000  old�  sp:scopes:all  1 minute ago  never       1 day ago
+        00000000000000000000000000000000  ever  sp:scopes:all  never         never       1 day ago
+        ");
         let coloured = table(&pats(), Style { look: Look { width: Some(120), colour: true }, ..style(None) });
         assert!(
             coloured.contains("\u{1b}[38;5;11min 2 days") && coloured.contains("\u{1b}[38;5;9m1 minute ago"),
@@ -129,7 +134,10 @@ mod tests {
     #[test]
     fn others_are_told_dates_in_full() {
         let style = Style { owners: true, ..style(None) };
-        insta::assert_snapshot!(table(&pats()[..1], style), @"");
+        insta::assert_snapshot!(table(&pats()[..1], style), @r"
+        id                                name  scope          expires                   last used                 created                   owner
+        00000000000000000000000000000000  ci    sp:scopes:all  2027-06-03T12:00:00.000Z  2027-06-01T11:00:00.000Z  2027-05-31T12:00:00.000Z  Jane Doe
+        ");
         let wide = Style { wide: true, ..style };
         assert!(table(&pats(), wide).lines().next().unwrap().ends_with("owner  owner id  managed  validity"));
     }

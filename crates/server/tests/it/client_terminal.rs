@@ -1,0 +1,137 @@
+//! The client at a terminal: what it asks, what it shows, and how it is interrupted. The terminal is a pseudo-terminal
+//! of `rexpect`.
+
+use std::fs;
+
+use rexpect::process::signal::Signal;
+use rexpect::process::wait::WaitStatus;
+use rexpect::session::PtySession;
+
+use crate::home::{Home, files, text};
+
+#[track_caller]
+fn ends(terminal: &PtySession, code: i32) {
+    match terminal.process().wait().unwrap() {
+        WaitStatus::Exited(_, exited) => assert_eq!(exited, code),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_login_asks_for_what_it_was_not_given_and_does_not_show_the_secret() {
+    let home = Home::new();
+    let secret = home.secret();
+    let mut terminal = home.at_terminal(&["login"]);
+    terminal.exp_string("Server URL: ").unwrap();
+    terminal.send_line(&home.url()).unwrap();
+    terminal.exp_string("Client id: ").unwrap();
+    terminal.send_line(&home.client_id()).unwrap();
+    terminal.exp_string("Client secret (not shown): ").unwrap();
+    terminal.send_line(&secret).unwrap();
+    let shown = terminal.exp_eof().unwrap();
+    assert!(shown.contains("Logged in to") && !shown.contains(&secret), "{shown}");
+    ends(&terminal, 0);
+    home.ok(&["whoami"]);
+}
+
+#[test]
+fn an_interrupted_question_leaves_nothing() {
+    let home = Home::new();
+    let mut terminal = home.at_terminal(&["login", "--url", &home.url(), "--client-id", "x"]);
+    terminal.exp_string("Client secret (not shown): ").unwrap();
+    terminal.send_control('c').unwrap();
+    let shown = terminal.exp_eof().unwrap();
+    assert!(shown.contains("patron: interrupted"), "{shown}");
+    ends(&terminal, 1);
+    assert!(!home.profiles().exists());
+}
+
+#[test]
+fn a_secret_is_shown_once_at_a_terminal() {
+    let home = Home::logged_in();
+    let mut terminal = home.at_terminal(&["pat", "create", "ci", "--expires", "90d"]);
+    let shown = terminal.exp_eof().unwrap();
+    let secret = shown.lines().find_map(|line| line.strip_prefix("secret: ")).unwrap().trim();
+    assert!(secret.len() == 64 && shown.contains("shown this once"), "{shown}");
+    ends(&terminal, 0);
+    assert_eq!(home.names(), ["bootstrap", "ci"]);
+}
+
+#[test]
+fn never_is_acknowledged_in_words() {
+    let home = Home::logged_in();
+    for (typed, code, names) in [("yes", 1, 1), ("never expires", 0, 2)] {
+        let mut terminal = home.at_terminal(&["pat", "create", "ci", "--expires", "never"]);
+        terminal.exp_string("Type 'never expires' to go on: ").unwrap();
+        terminal.send_line(typed).unwrap();
+        let shown = terminal.exp_eof().unwrap();
+        assert_eq!(shown.contains("nothing was done"), code == 1, "{shown}");
+        ends(&terminal, code);
+        assert_eq!(home.names().len(), names);
+    }
+}
+
+#[test]
+fn a_deletion_is_confirmed() {
+    let home = Home::logged_in();
+    let id = text(&home.create("ci"), "id");
+    for (args, typed, code, left) in [
+        (vec!["pat", "delete", id.as_str()], "n", 1, 2),
+        (vec!["pat", "delete", "--never-used"], "", 1, 2),
+        (vec!["pat", "delete", "--never-used"], "y", 0, 1),
+    ] {
+        let mut terminal = home.at_terminal(&args);
+        let before = terminal.exp_string("? [y/N] ").unwrap();
+        assert!(
+            before.contains("Delete 1 token") || before.contains(&format!("Delete token {id}")),
+            "{before}"
+        );
+        terminal.send_line(typed).unwrap();
+        terminal.exp_eof().unwrap();
+        ends(&terminal, code);
+        assert_eq!(home.names().len(), left, "{args:?} {typed}");
+    }
+}
+
+#[test]
+fn a_table_fits_the_terminal_and_tells_how_far_away_dates_are() {
+    let home = Home::logged_in();
+    home.json(&["pat", "create", "name\u{202e}gpj.exe", "--expires", "10d"]);
+    let shown = |args: &[&str]| home.at_terminal(args).exp_eof().unwrap();
+    let table = shown(&["pat", "list"]);
+    assert!(table.contains("in 9 days") || table.contains("in 10 days"), "{table}");
+    // Yellow: it ends soon.
+    assert!(table.contains("\u{1b}[") && !table.contains('\u{202e}'), "{table:?}");
+    let wide = shown(&["pat", "list", "--wide"]);
+    assert!(!wide.contains("in 9 days"), "{wide}");
+    let mut plain = std::process::Command::new(env!("CARGO_BIN_EXE_patron"));
+    plain
+        .env_clear()
+        .env("HOME", home.path())
+        .env("TERM", "xterm")
+        .env("NO_COLOR", "1")
+        .args(["pat", "list"]);
+    let plain = rexpect::session::spawn_command(plain, Some(60_000)).unwrap().exp_eof().unwrap();
+    assert!(plain.contains("bootstrap") && !plain.contains('\u{1b}'), "{plain:?}");
+}
+
+#[test]
+fn an_interrupted_creation_says_what_may_have_happened_and_leaves_no_file() {
+    let home = Home::logged_in();
+    // The server takes the request and does not answer.
+    home.server.signal("STOP");
+    let saved = home.path().join("ci.json");
+    let args = ["pat", "create", "ci", "--never-expires", "--save-to", saved.to_str().unwrap()];
+    let mut terminal = home.at_terminal(&args);
+    // Its file is opened before the request is sent.
+    while !files(home.path()).iter().any(|file| file.to_string_lossy().contains("ci.json.")) {
+        std::thread::yield_now();
+    }
+    terminal.process_mut().signal(Signal::SIGINT).unwrap();
+    let shown = terminal.exp_eof().unwrap();
+    home.server.signal("CONT");
+    assert!(shown.contains("patron: interrupted; the token may have been made"), "{shown}");
+    ends(&terminal, 1);
+    assert!(!files(home.path()).iter().any(|file| file.to_string_lossy().contains("ci.json")));
+    assert!(fs::read_to_string(home.profiles()).is_ok());
+}
