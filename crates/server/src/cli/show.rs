@@ -79,11 +79,20 @@ pub(super) enum Tone {
 pub(super) struct Rows {
     columns: Vec<String>,
     rows: Vec<Vec<(String, Tone)>>,
+    /// Names of columns that are not wrapped.
+    whole: Vec<String>,
 }
 
 impl Rows {
     pub(super) fn new(columns: &[&str]) -> Self {
-        Self { columns: columns.iter().map(|column| (*column).to_owned()).collect(), rows: Vec::new() }
+        let columns = columns.iter().map(|column| (*column).to_owned()).collect();
+        // Ids are there to be copied.
+        Self { columns, rows: Vec::new(), whole: vec!["id".to_owned()] }
+    }
+
+    /// Leaves the cells of these columns in one piece.
+    pub(super) fn whole(&mut self, columns: &[&str]) {
+        self.whole = columns.iter().map(|column| (*column).to_owned()).collect();
     }
 
     /// Adds a row; its texts may be anything that people chose.
@@ -111,8 +120,7 @@ impl Rows {
         }
         for (column, name) in table.column_iter_mut().zip(&self.columns) {
             column.set_padding((0, 2));
-            // Ids are there to be copied whole.
-            if name.eq_ignore_ascii_case("id") {
+            if self.whole.contains(name) {
                 column.set_constraint(ColumnConstraint::ContentWidth);
             }
         }

@@ -28,10 +28,10 @@ impl Home {
         Self::with(&[])
     }
 
-    /// With these flags of `patron serve`.
-    pub(crate) fn with(args: &[&str]) -> Self {
+    /// With these settings of the service, by their variables.
+    pub(crate) fn with(settings: &[(&str, &str)]) -> Self {
         let folder = Folder::new();
-        let server = Server::start(&folder.data, args);
+        let server = Server::start_with(&folder.data, &[], settings);
         Self { dir: TempDir::new().unwrap(), folder, server }
     }
 

@@ -22,38 +22,55 @@ pub(super) struct Style {
 
 /// The table of these tokens.
 pub(super) fn table(pats: &[PersonalAccessToken], style: Style) -> String {
-    let mut columns = vec!["id", "name", "scope", "expires", "last used", "created"];
-    if style.owners || style.wide {
-        columns.push("owner");
-    }
-    if style.wide {
-        columns.extend(["owner id", "managed", "validity"]);
-    }
-    let mut rows = Rows::new(&columns);
+    let narrow = !style.wide && style.look.width.is_some_and(|width| width < ROOMY);
+    let there = COLUMNS.map(|(name, _)| match name {
+        "owner" => style.owners || style.wide,
+        "owner id" | "managed" | "validity" => style.wide,
+        "created" => !narrow,
+        _ => true,
+    });
+    let chosen =
+        || COLUMNS.iter().zip(there).filter(|(_, there)| *there).map(|((name, cell), _)| (*name, *cell));
+    let mut rows = Rows::new(&chosen().map(|(name, _)| name).collect::<Vec<_>>());
     for pat in pats {
-        rows.push(cells(pat, style).into_iter().take(columns.len()));
+        rows.push(chosen().map(|(_, cell)| cell(pat, style)));
     }
+    rows.whole(&["id", "expires", "last used", "created", "owner id"]);
     rows.text(style.look)
 }
 
-fn cells(pat: &PersonalAccessToken, style: Style) -> Vec<(String, Tone)> {
-    // A program, or a person who wants to know, reads dates in full.
-    let date = |at: Timestamp| {
-        if style.look.width.is_none() || style.wide { at.to_string() } else { relative(at, style.now) }
-    };
-    let plain = |text: String| (text, Tone::Plain);
-    vec![
-        plain(pat.id.clone()),
-        plain(pat.name.clone()),
-        plain(pat.scope.join(" ")),
-        (pat.expiration_date.map_or_else(|| "never".to_owned(), date), tone(pat, style.now)),
-        plain(pat.last_used.map_or_else(|| "never".to_owned(), date)),
-        plain(date(pat.created)),
-        plain(pat.owner.name.clone()),
-        plain(pat.owner.id.clone()),
-        plain(pat.managed.to_string()),
-        plain(format!("{} s", pat.access_token_validity_seconds)),
-    ]
+/// Columns from which on a terminal has room for all that is usually shown.
+const ROOMY: u16 = 100;
+
+/// What a column shows of a token.
+type Shown = fn(&PersonalAccessToken, Style) -> (String, Tone);
+
+const COLUMNS: [(&str, Shown); 10] = [
+    ("id", |pat, _| plain(pat.id.clone())),
+    ("name", |pat, _| plain(pat.name.clone())),
+    ("scope", |pat, _| plain(pat.scope.join(" "))),
+    ("expires", |pat, style| (style.date(pat.expiration_date), tone(pat, style.now))),
+    ("last used", |pat, style| plain(style.date(pat.last_used))),
+    ("created", |pat, style| plain(style.date(Some(pat.created)))),
+    ("owner", |pat, _| plain(pat.owner.name.clone())),
+    ("owner id", |pat, _| plain(pat.owner.id.clone())),
+    ("managed", |pat, _| plain(pat.managed.to_string())),
+    ("validity", |pat, _| plain(format!("{} s", pat.access_token_validity_seconds))),
+];
+
+fn plain(text: String) -> (String, Tone) {
+    (text, Tone::Plain)
+}
+
+impl Style {
+    /// A date as people tell it; in full for a program, or for who wants to know.
+    fn date(self, at: Option<Timestamp>) -> String {
+        match at {
+            None => "never".to_owned(),
+            Some(at) if self.look.width.is_none() || self.wide => at.to_string(),
+            Some(at) => relative(at, self.now),
+        }
+    }
 }
 
 fn tone(pat: &PersonalAccessToken, now: Timestamp) -> Tone {
@@ -132,6 +149,16 @@ mod tests {
     }
 
     #[test]
+    fn a_narrow_terminal_wraps_neither_ids_nor_dates() {
+        let text = table(&pats(), style(Some(80)));
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+        assert!(
+            text.contains(&"0".repeat(32)) && text.contains("1 minute ago") && !text.contains("created"),
+            "{text}"
+        );
+    }
+
+    #[test]
     fn others_are_told_dates_in_full() {
         let style = Style { owners: true, ..style(None) };
         insta::assert_snapshot!(table(&pats()[..1], style), @r"
@@ -139,7 +166,9 @@ mod tests {
         00000000000000000000000000000000  ci    sp:scopes:all  2027-06-03T12:00:00.000Z  2027-06-01T11:00:00.000Z  2027-05-31T12:00:00.000Z  Jane Doe
         ");
         let wide = Style { wide: true, ..style };
-        assert!(table(&pats(), wide).lines().next().unwrap().ends_with("owner  owner id  managed  validity"));
+        assert!(
+            table(&pats(), wide).lines().next().unwrap().ends_with("owner     owner id  managed  validity")
+        );
     }
 
     #[test]
