@@ -19,6 +19,26 @@ struct Usage(String);
 #[derive(Debug)]
 pub(super) struct ReaderGone;
 
+/// Something was done for some and not for others.
+#[derive(Debug)]
+pub(super) struct Partly {
+    /// In all.
+    pub(super) summary: String,
+    /// Ids, and why it was not done for them.
+    pub(super) failed: Vec<(Vec<String>, Failed)>,
+}
+
+impl fmt::Display for Partly {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (ids, error) in &self.failed {
+            writeln!(f, "{}: {error}", ids.join(" "))?;
+        }
+        f.write_str(&self.summary)
+    }
+}
+
+impl std::error::Error for Partly {}
+
 impl fmt::Display for Usage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -52,7 +72,7 @@ pub(super) fn exit(error: &Failed, json: bool) -> ExitCode {
     } else if named {
         say(&error.to_string());
     } else {
-        say(&format!("patron: {error}"));
+        error.to_string().lines().for_each(|line| say(&format!("patron: {line}")));
     }
     ExitCode::from(if named || is_usage(error) { 2 } else { 1 })
 }
@@ -78,6 +98,14 @@ fn in_a_line(rendered: &str) -> String {
 
 /// What programs are told. `error` is the line for people; the rest is there where a server has said it.
 fn object(error: &Failed) -> Value {
+    if let Some(Partly { summary, failed }) = error.downcast_ref() {
+        let failed = failed.iter().map(|(ids, error)| {
+            let mut told = object(error);
+            told["ids"] = json!(ids);
+            told
+        });
+        return json!({ "error": summary, "failed": failed.collect::<Value>() });
+    }
     let mut told = json!({ "error": error.to_string() });
     if let Some(refusal) =
         error.downcast_ref::<patron_client::Error>().and_then(patron_client::Error::refusal)

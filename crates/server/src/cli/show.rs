@@ -76,14 +76,14 @@ pub(super) enum Tone {
 }
 
 /// A table: its columns' names, and rows of as many cells.
-pub(super) struct Rows {
+pub(super) struct Grid {
     columns: Vec<String>,
     rows: Vec<Vec<(String, Tone)>>,
     /// Names of columns that are not wrapped.
     whole: Vec<String>,
 }
 
-impl Rows {
+impl Grid {
     pub(super) fn new(columns: &[&str]) -> Self {
         let columns = columns.iter().map(|column| (*column).to_owned()).collect();
         // Ids are there to be copied.
@@ -132,7 +132,7 @@ impl Rows {
 pub(super) fn table(value: &Value, columns: &[&str]) -> String {
     match value {
         Value::Array(list) => {
-            let mut rows = Rows::new(columns);
+            let mut rows = Grid::new(columns);
             for object in list {
                 rows.push(columns.iter().map(|column| (cell(field(object, column)), Tone::Plain)));
             }
@@ -172,8 +172,8 @@ pub(super) fn harmless(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn rows() -> Rows {
-        let mut rows = Rows::new(&["id", "name", "expires"]);
+    fn rows() -> Grid {
+        let mut rows = Grid::new(&["id", "name", "expires"]);
         let text = |text: &str| (text.to_owned(), Tone::Plain);
         rows.push([text("0123456789abcdef"), text("one two three four five"), text("never")]);
         rows.push([text("00"), text("名前"), ("gone".to_owned(), Tone::Ended)]);
@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn names_neither_move_the_cursor_nor_turn_their_line_round() {
-        let mut rows = Rows::new(&["name"]);
+        let mut rows = Grid::new(&["name"]);
         rows.push([("a\u{1b}[2J\r\u{9b}\u{202e}b\nc\u{2028}".to_owned(), Tone::Plain)]);
         let text = rows.text(Look { width: None, colour: false });
         assert_eq!(text, "name\na\u{fffd}[2J\u{fffd}\u{fffd}\u{fffd}b\u{fffd}c\u{fffd}\n");

@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 
 use crate::home::{Home, text};
-use crate::support::run_json;
 
 /// A home with unmanaged tokens of these names beside the first one.
 fn with_tokens(names: &[&str]) -> Home {
@@ -55,31 +54,18 @@ fn one_that_fails_stops_no_other_and_ones_own_comes_last() {
     assert_eq!(output.status.code(), Some(1));
     let told: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(told, json!({ "deleted": [ids[1], ids[2], ids[0]] }));
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains(&unknown) && said.contains("1 of 4 tokens could not be deleted"), "{said}");
+    let told: Value = serde_json::from_slice(&output.stderr).unwrap();
+    assert_eq!(told["error"], "1 of 4 tokens could not be deleted");
+    assert_eq!((&told["failed"][0]["ids"], &told["failed"][0]["status"]), (&json!([unknown]), &json!(404)));
     assert_eq!(home.names(), [""; 0]);
 }
 
 #[test]
 fn a_bulk_update_goes_in_portions_and_tells_which_failed() {
-    let home = Home::logged_in();
-    let owner = text(&home.folder.bootstrap(), "identityId");
-    // Managed ones do not count towards the limit of ten.
-    for number in 0..30 {
-        let name = format!("m{number}");
-        let args =
-            ["admin", "pat", "create", "--owner", &owner, "--name", &name, "--never-expires", "--managed"];
-        run_json(&home.folder.data, &args);
-    }
-    let list = run_json(&home.folder.data, &["admin", "pat", "list"]);
-    let managed: Vec<String> = list
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter(|pat| pat["managed"] == true)
-        .map(|pat| text(pat, "id"))
-        .collect();
-    let ids: Vec<&str> = managed.iter().map(String::as_str).collect();
+    let home = Home::with(&[("PATRON_PAT_LIMITS_PER_OWNER", "40")]);
+    home.login();
+    let made: Vec<String> = (0..30).map(|number| text(&home.create(&format!("t{number}")), "id")).collect();
+    let ids: Vec<&str> = made.iter().map(String::as_str).collect();
     let bulk = ["pat", "bulk-update", "--expires", "2999-01-31", "--json"];
     let changed = home.json(&[&bulk[..4], &ids].concat());
     assert_eq!(changed.as_array().unwrap().len(), 30);
@@ -92,16 +78,25 @@ fn a_bulk_update_goes_in_portions_and_tells_which_failed() {
     let output = home.patron(&[&bulk[..], &ids, &[&unknown]].concat()).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(serde_json::from_slice::<Value>(&output.stdout).unwrap().as_array().unwrap().len(), 25);
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains(&unknown) && said.contains("6 of 31 tokens could not be changed"), "{said}");
+    let told: Value = serde_json::from_slice(&output.stderr).unwrap();
+    assert_eq!(told["error"], "6 of 31 tokens could not be changed");
+    assert_eq!(
+        (told["failed"].as_array().unwrap().len(), told["failed"][0]["ids"].as_array().unwrap().len()),
+        (1, 6)
+    );
+    let said = home.patron(&[&bulk[..4], &ids, &[&unknown]].concat()).output().unwrap().stderr;
+    let said = String::from_utf8(said).unwrap();
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!((lines.len(), lines[1]), (2, "patron: 6 of 31 tokens could not be changed"), "{said}");
+    assert!(lines[0].starts_with("patron: ") && lines[0].contains(&unknown), "{said}");
 }
 
 #[test]
 fn a_bulk_update_by_filter_sets_an_end() {
-    let home = with_tokens(&["a", "b"]);
+    let home = with_tokens(&["x1", "x2"]);
     let changed = home.json(&["pat", "bulk-update", "--never-expiring", "--expires", "30d", "--yes"]);
     assert_eq!(changed.as_array().unwrap().len(), 2);
     assert_eq!(home.json(&["pat", "list", "--never-expiring"]), json!([]));
-    let back = home.json(&["pat", "bulk-update", "--name", "a", "--never-expires", "--yes"]);
-    assert_eq!((&back[0]["name"], &back[0]["expirationDate"]), (&json!("a"), &Value::Null));
+    let back = home.json(&["pat", "bulk-update", "--name", "X1", "--never-expires", "--yes"]);
+    assert_eq!((&back[0]["name"], &back[0]["expirationDate"]), (&json!("x1"), &Value::Null));
 }

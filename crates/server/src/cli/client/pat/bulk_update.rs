@@ -68,18 +68,14 @@ async fn send(work: &Work<'_>, requests: Vec<BulkUpdateRequest>, count: usize) -
                 }
             }
             // All of a request or none.
-            Err(error) => {
-                let ids = request.ids.iter().map(|id| (id.clone(), Failed::from(error.to_string())));
-                if count <= BULK_IDS {
-                    return Err(error.into());
-                }
-                outcome.failed.extend(ids);
-            }
+            Err(error) => outcome.failed.push((request.ids.clone(), error.into())),
         }
         bar.inc(request.ids.len() as u64);
     }
     bar.finish_and_clear();
-    list.finish()?;
+    if !outcome.done.is_empty() || outcome.failed.is_empty() {
+        list.finish()?;
+    }
     outcome.end("changed")
 }
 

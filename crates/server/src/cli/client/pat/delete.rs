@@ -35,19 +35,17 @@ pub(super) async fn run(work: &Work<'_>, args: Delete) -> Result<(), Failed> {
     for id in &ids {
         match work.connection.client.delete(id).await {
             Ok(()) => outcome.done.push(id.clone()),
-            Err(error) => outcome.failed.push((id.clone(), error.into())),
+            Err(error) => outcome.failed.push((vec![id.clone()], error.into())),
         }
         bar.inc(1);
     }
     bar.finish_and_clear();
-    if work.caller.json {
-        show::out(&show::pretty(&json!({ "deleted": outcome.done })))?;
-    } else if !outcome.done.is_empty() {
-        fault::say(&format!("Deleted {}.", counted(outcome.done.len())));
-    }
-    if ids.len() == 1 {
-        // One that fails has nothing beside it to be told apart from.
-        return outcome.failed.pop().map_or(Ok(()), |(_, error)| Err(error));
+    if !outcome.done.is_empty() {
+        if work.caller.json {
+            show::out(&show::pretty(&json!({ "deleted": outcome.done })))?;
+        } else {
+            fault::say(&format!("Deleted {}.", counted(outcome.done.len())));
+        }
     }
     outcome.end("deleted")
 }

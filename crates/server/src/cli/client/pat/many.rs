@@ -57,20 +57,25 @@ pub(super) fn counted(count: usize) -> String {
 #[derive(Default)]
 pub(super) struct Outcome {
     pub(super) done: Vec<String>,
-    pub(super) failed: Vec<(String, Failed)>,
+    /// Those that were sent together, and why they failed.
+    pub(super) failed: Vec<(Vec<String>, Failed)>,
 }
 
 impl Outcome {
-    /// Tells which failed and why, a line each. With any of them the command fails.
-    pub(super) fn end(self, deed: &str) -> Result<(), Failed> {
-        for (id, error) in &self.failed {
-            fault::say(&format!("patron: {id}: {error}"));
+    /// A success when all were done. `deed` is what was done: `deleted`.
+    pub(super) fn end(mut self, deed: &str) -> Result<(), Failed> {
+        let failed: usize = self.failed.iter().map(|(ids, _)| ids.len()).sum();
+        match self.failed.pop() {
+            None => Ok(()),
+            // What was all that was sent has nothing beside it to be told apart from.
+            Some((_, error)) if self.failed.is_empty() && self.done.is_empty() => Err(error),
+            Some(last) => {
+                self.failed.push(last);
+                let summary =
+                    format!("{failed} of {} could not be {deed}", counted(self.done.len() + failed));
+                Err(Box::new(fault::Partly { summary, failed: self.failed }))
+            }
         }
-        if self.failed.is_empty() {
-            return Ok(());
-        }
-        let all = self.done.len() + self.failed.len();
-        Err(format!("{} of {} could not be {deed}", self.failed.len(), counted(all)).into())
     }
 }
 

@@ -4,7 +4,7 @@ use patron_client::PersonalAccessToken;
 use patron_core::pat::{Expiry, State};
 use patron_core::time::Timestamp;
 
-use super::super::show::{Look, Rows, Tone};
+use super::super::show::{Grid, Look, Tone};
 
 /// Days before its end from which on a token is shown as ending soon.
 const SOON_DAYS: i64 = 14;
@@ -31,7 +31,7 @@ pub(super) fn table(pats: &[PersonalAccessToken], style: Style) -> String {
     });
     let chosen =
         || COLUMNS.iter().zip(there).filter(|(_, there)| *there).map(|((name, cell), _)| (*name, *cell));
-    let mut rows = Rows::new(&chosen().map(|(name, _)| name).collect::<Vec<_>>());
+    let mut rows = Grid::new(&chosen().map(|(name, _)| name).collect::<Vec<_>>());
     for pat in pats {
         rows.push(chosen().map(|(_, cell)| cell(pat, style)));
     }
