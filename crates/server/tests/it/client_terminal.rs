@@ -131,3 +131,23 @@ fn an_interrupted_creation_says_what_may_have_happened_and_leaves_no_file() {
     assert!(!files(home.path()).iter().any(|file| file.to_string_lossy().contains("ci.json")));
     assert!(fs::read_to_string(home.profiles()).is_ok());
 }
+
+#[test]
+fn a_bar_shows_how_far_it_is_where_there_is_much_to_do() {
+    let home = Home::with(&[("PATRON_RATE_LIMITS_REQUESTS", "0")]);
+    home.login();
+    home.create("one");
+    // More than an owner may make.
+    let copies = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 119) INSERT INTO pats \
+         SELECT randomblob(16), tenant, owner, name || i, scope, secret_hash, created, last_used, managed, validity, \
+         expires, user_aware, expiry_recorded FROM pats, n WHERE name = 'one'";
+    assert_eq!(home.folder.database().execute(copies, []).unwrap(), 119);
+    let mut terminal = home.at_terminal(&["pat", "delete", "--never-used", "--yes"]);
+    let shown = terminal.exp_eof().unwrap();
+    assert!(
+        shown.contains("and 70 more") && shown.contains("/120 ") && shown.contains("Deleted 120 tokens."),
+        "{shown}"
+    );
+    ends(&terminal, 0);
+    assert_eq!(home.names(), ["bootstrap"]);
+}

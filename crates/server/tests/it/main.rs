@@ -15,6 +15,7 @@ mod bulk;
 mod callers;
 mod cli;
 mod client_login;
+mod client_manual;
 mod client_many;
 mod client_pats;
 mod client_terminal;

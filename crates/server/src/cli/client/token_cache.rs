@@ -55,6 +55,16 @@ impl TokenCache {
         };
         // The next command makes another.
         let _ = written();
+        self.sweep(token.obtained());
+    }
+
+    /// Takes away what has ended by `now`, so that what is kept does not grow for ever.
+    fn sweep(&self, now: Timestamp) {
+        for entry in self.folder.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten() {
+            if read(&entry.path()).is_some_and(|token| token.ends() <= now) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
     }
 
     /// Takes a credential's tokens away, of whatever scopes, and gives those that could be read.
@@ -149,7 +159,13 @@ mod tests {
         // Not when it is about to end.
         assert!(cache.get(&one, &[], at(3_550)).is_none());
 
+        // What has ended goes when another is kept.
+        let ended = AccessToken::new("ended", "", at(-9), at(-1));
+        cache.put(&one, &["ended".to_owned()], &ended);
+        let count = || fs::read_dir(dir.path().join("patron/tokens")).unwrap().count();
+        assert_eq!(count(), 3);
         cache.put(&other, &[], &token("other"));
+        assert_eq!(count(), 3);
         assert_eq!(cache.take_all(&one).len(), 2);
         assert_eq!((found(&one, &[]), found(&other, &[]).as_deref()), (None, Some("other")));
     }

@@ -157,7 +157,7 @@ async fn save(
     if let Some(fields) = told.as_object_mut() {
         fields.remove("secret");
     }
-    if work.caller.json {
+    if work.is_json() {
         told["savedTo"] = json!(path.display().to_string());
         return show::out(&show::pretty(&told));
     }

@@ -41,7 +41,7 @@ pub(super) async fn run(work: &Work<'_>, args: Delete) -> Result<(), Failed> {
     }
     bar.finish_and_clear();
     if !outcome.done.is_empty() {
-        if work.caller.json {
+        if work.is_json() {
             show::out(&show::pretty(&json!({ "deleted": outcome.done })))?;
         } else {
             fault::say(&format!("Deleted {}.", counted(outcome.done.len())));
@@ -77,7 +77,7 @@ async fn ids(work: &Work<'_>, args: &Delete) -> Result<Option<Vec<String>>, Fail
     let pats = many::chosen(work, &args.choice).await?;
     if pats.is_empty() && !args.dry_run {
         fault::say("No tokens.");
-        if work.caller.json {
+        if work.is_json() {
             show::out(&show::pretty(&json!({ "deleted": [] })))?;
         }
         return Ok(None);

@@ -73,6 +73,13 @@ struct Work<'a> {
     wide: bool,
 }
 
+impl Work<'_> {
+    /// Whether what is no list of tokens is told in JSON too.
+    fn is_json(&self) -> bool {
+        self.caller.json || self.output == Output::Json
+    }
+}
+
 pub(super) async fn run(caller: &Caller, args: PatArgs) -> Result<(), Failed> {
     let output = args.output.unwrap_or(if caller.json { Output::Json } else { Output::Table });
     if output == Output::Env && !matches!(args.command, PatCommand::Create(_)) {

@@ -38,7 +38,7 @@ impl Request {
 /// Shows them.
 pub(super) fn tell(work: &Work<'_>, requests: &[Request]) -> Result<(), Failed> {
     let base = &work.connection.credential.base_url;
-    if work.caller.json {
+    if work.is_json() {
         let written = requests.iter().map(|request| {
             json!({ "method": request.method, "url": format!("{base}{}", request.path), "body": request.body })
         });
