@@ -23,6 +23,7 @@ use std::cell::Cell;
 use clap::Subcommand;
 use patron_core::clock::Clock as _;
 use patron_core::time::Timestamp;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::surroundings::Surroundings;
 use self::token_cache::TokenCache;
@@ -73,12 +74,11 @@ impl Caller {
     fn run<T>(&self, work: impl Future<Output = Result<T, Failed>>) -> Result<T, Failed> {
         let runtime = runtime()?;
         let done = runtime.block_on(async {
+            // Before the work begins, so that there is no moment when a signal would end it as it stands.
+            let mut signals = Signals::new()?;
             tokio::select! {
                 done = work => done,
-                stopped = stopped() => Err(match stopped {
-                    Ok(signal) => format!("{signal}{}", self.if_interrupted.get()).into(),
-                    Err(error) => error.into(),
-                }),
+                signal = signals.next() => Err(format!("{signal}{}", self.if_interrupted.get()).into()),
             }
         });
         // A thread may still wait for a line that is to be typed.
@@ -87,17 +87,30 @@ impl Caller {
     }
 }
 
-/// Waits for a signal that ends programs.
-async fn stopped() -> std::io::Result<&'static str> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut hangup = signal(SignalKind::hangup())?;
-    Ok(tokio::select! {
-        _ = interrupt.recv() => "interrupted",
-        _ = terminate.recv() => "terminated",
-        _ = hangup.recv() => "the terminal is gone",
-    })
+/// The signals that end programs.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// What has happened when one of them comes.
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "interrupted",
+            _ = self.terminate.recv() => "terminated",
+            _ = self.hangup.recv() => "the terminal is gone",
+        }
+    }
 }
 
 /// Runs a command. `definition` is the whole command line, for what is generated from it.
