@@ -7,6 +7,7 @@ use anstream::stream::RawStream;
 use anstream::{AutoStream, ColorChoice};
 use comfy_table::{Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table, presets};
 use serde_json::Value;
+use unicode_width::UnicodeWidthStr as _;
 
 use super::Failed;
 use super::fault::ReaderGone;
@@ -100,8 +101,12 @@ impl Grid {
         self.rows.push(cells.into_iter().map(|(text, tone)| (harmless(&text), tone)).collect());
     }
 
-    /// The lines of the table. On a terminal what does not fit is wrapped within its cell.
+    /// The lines of the table. On a terminal what does not fit is wrapped within its cell; where even that would leave
+    /// columns of a few letters, each row is a paragraph.
     pub(super) fn text(&self, look: Look) -> String {
+        if look.width.is_some_and(|width| self.least_width() > usize::from(width)) {
+            return self.paragraphs();
+        }
         let mut table = Table::new();
         table.load_style(presets::NOTHING).force_no_tty().style_text_only();
         if let Some(width) = look.width {
@@ -126,7 +131,32 @@ impl Grid {
         }
         format!("{}\n", table.trim_fmt())
     }
+
+    /// The columns of a terminal that the table can be read on.
+    fn least_width(&self) -> usize {
+        let widest = |at: usize, name: &String| {
+            let cells = self.rows.iter().filter_map(|row| row.get(at)).map(|(text, _)| text.width());
+            cells.chain([name.width()]).max().unwrap_or(0)
+        };
+        let least = |(at, name): (usize, &String)| {
+            let widest = widest(at, name);
+            GAP + if self.whole.contains(name) { widest } else { widest.min(WRAPPED_WIDTH) }
+        };
+        self.columns.iter().enumerate().map(least).sum::<usize>().saturating_sub(GAP)
+    }
+
+    /// A line a field, an empty one between rows.
+    fn paragraphs(&self) -> String {
+        let line = |(name, (text, _)): (&String, &(String, Tone))| format!("{name}: {text}\n");
+        let paragraph = |row: &Vec<_>| self.columns.iter().zip(row).map(line).collect::<String>();
+        self.rows.iter().map(paragraph).collect::<Vec<_>>().join("\n")
+    }
 }
+
+/// Columns between two cells.
+const GAP: usize = 2;
+/// What a cell that may be wrapped is given at least, if it needs it.
+const WRAPPED_WIDTH: usize = 14;
 
 /// An object as lines of `field: value`, or a list of objects as a table, with its fields in the order of `columns`.
 pub(super) fn table(value: &Value, columns: &[&str]) -> String {
@@ -191,9 +221,24 @@ mod tests {
 
     #[test]
     fn a_terminal_wraps_all_but_ids() {
-        let text = rows().text(Look { width: Some(40), colour: false });
-        assert!(text.lines().all(|line| line.chars().count() <= 40), "{text}");
+        let text = rows().text(Look { width: Some(45), colour: false });
+        assert!(text.lines().all(|line| line.chars().count() <= 45), "{text}");
         assert!(text.contains("0123456789abcdef  ") && !text.contains("four five"), "{text}");
+    }
+
+    #[test]
+    fn a_terminal_too_narrow_for_columns_has_paragraphs() {
+        let narrow = rows().text(Look { width: Some(40), colour: false });
+        insta::assert_snapshot!(narrow, @r"
+        id: 0123456789abcdef
+        name: one two three four five
+        expires: never
+
+        id: 00
+        name: 名前
+        expires: gone
+        ");
+        assert!(rows().text(Look { width: Some(41), colour: false }).starts_with("id "));
     }
 
     #[test]

@@ -94,9 +94,9 @@ pub(super) fn relative(at: Timestamp, now: Timestamp) -> String {
     if away < MINUTE {
         return if seconds <= 0 { "just now" } else { "in a moment" }.to_owned();
     }
-    // Below each bound, the unit. Days up to two months say more than "in 1 month".
+    // Below each bound, the unit. Tokens are made for 90 days, which "in 2 months" would not tell.
     let units =
-        [(HOUR, MINUTE, "minute"), (DAY, HOUR, "hour"), (2 * MONTH, DAY, "day"), (2 * YEAR, MONTH, "month")];
+        [(HOUR, MINUTE, "minute"), (DAY, HOUR, "hour"), (100 * DAY, DAY, "day"), (2 * YEAR, MONTH, "month")];
     let fitting = units.into_iter().find(|(below, ..)| away < *below);
     let (length, unit) = fitting.map_or((YEAR, "year"), |(_, length, unit)| (length, unit));
     let count = away / length;
@@ -183,7 +183,8 @@ mod tests {
             (7_200, "in 2 hours"),
             (-86_400, "1 day ago"),
             (60 * 86_400, "in 60 days"),
-            (90 * 86_400, "in 2 months"),
+            (90 * 86_400, "in 90 days"),
+            (100 * 86_400, "in 3 months"),
             (-400 * 86_400, "13 months ago"),
             (800 * 86_400, "in 2 years"),
         ] {
