@@ -107,6 +107,9 @@ fn object(error: &Failed) -> Value {
         return json!({ "error": summary, "failed": failed.collect::<Value>() });
     }
     let mut told = json!({ "error": error.to_string() });
+    if error.downcast_ref::<patron_client::Error>().is_some_and(patron_client::Error::maybe_done) {
+        told["maybeDone"] = true.into();
+    }
     if let Some(refusal) =
         error.downcast_ref::<patron_client::Error>().and_then(patron_client::Error::refusal)
     {

@@ -86,9 +86,11 @@ pub(super) struct Grid {
 
 impl Grid {
     pub(super) fn new(columns: &[&str]) -> Self {
-        let columns = columns.iter().map(|column| (*column).to_owned()).collect();
+        let columns: Vec<String> = columns.iter().map(|column| (*column).to_owned()).collect();
         // Ids are there to be copied.
-        Self { columns, rows: Vec::new(), whole: vec!["id".to_owned()] }
+        let is_id = |name: &&String| *name == "id" || name.ends_with("Id");
+        let whole = columns.iter().filter(is_id).cloned().collect();
+        Self { columns, rows: Vec::new(), whole }
     }
 
     /// Leaves the cells of these columns in one piece.

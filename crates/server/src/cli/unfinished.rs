@@ -10,8 +10,8 @@ use patron_core::clock::Entropy;
 use super::Failed;
 use crate::system::SystemEntropy;
 
-/// A file for its owner alone, opened before what goes into it is made, so that a folder that cannot be written is found
-/// out in time. Dropped unfinished, it leaves nothing behind.
+/// A file for its owner alone, opened before what goes into it is made, so that a folder that cannot be written is
+/// found out in time. Dropped unfinished, it leaves nothing behind.
 pub(super) struct Unfinished {
     file: File,
     temporary: PathBuf,

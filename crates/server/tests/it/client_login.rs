@@ -15,8 +15,7 @@ fn a_login_is_kept_for_its_owner_alone_once_the_server_has_accepted_it() {
     let (url, id, secret) = (home.url(), home.client_id(), home.secret());
     let login = ["login", "--url", &url, "--client-id", &id, "--json"];
     // Refused: nothing is kept.
-    let refused =
-        failed(home.with_stdin(&login, &format!("{}\n", secret.replace('a', "b").replace('0', "1"))), 1);
+    let refused = failed(home.with_stdin(&login, &format!("{}\n", "f".repeat(64))), 1);
     assert!(refused.contains("invalid_client") && !home.profiles().exists(), "{refused}");
     let said = succeeded(home.with_stdin(&login, &format!("{secret}\nnever read\n")));
     let told: serde_json::Value = serde_json::from_str(&said).unwrap();

@@ -1,7 +1,8 @@
 //! `patron pat list|get|create|patch|delete` against a real server.
 
 use std::fs;
-use std::io::Read as _;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
 use std::process::{Output, Stdio};
 
 use serde_json::{Value, json};
@@ -295,4 +296,52 @@ fn what_somebody_else_has_changed_meanwhile_is_not_undone() {
         .collect();
     assert!(!told.is_empty() && told.iter().all(|scope| kept.contains(scope)), "{told:?}: {kept:?}");
     assert_eq!(kept.len(), told.len() + 1);
+}
+
+/// A server that gives an access token and then, asked to create a PAT, hangs up without an answer.
+fn hangs_up(listener: &TcpListener) {
+    let token = r#"{"access_token":"a.b.c","token_type":"bearer","expires_in":900}"#;
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{token}",
+        token.len()
+    );
+    for answer in [answer.as_str(), ""] {
+        let (stream, _) = listener.accept().unwrap();
+        let mut request = BufReader::new(&stream);
+        let mut length = 0;
+        loop {
+            let mut line = String::new();
+            request.read_line(&mut line).unwrap();
+            if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
+                length = value.trim().parse().unwrap();
+            }
+            if line.trim().is_empty() {
+                break;
+            }
+        }
+        request.read_exact(&mut vec![0; length]).unwrap();
+        (&stream).write_all(answer.as_bytes()).unwrap();
+    }
+}
+
+#[test]
+fn a_creation_without_an_answer_may_have_happened() {
+    let home = Home::new();
+    let create = |more: &[&str]| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let mut command = home.patron(&[&["pat", "create", "ci", "--never-expires"], more].concat());
+        command.envs([("SAIL_BASE_URL", url.as_str()), ("SAIL_CLIENT_ID", "x"), ("SAIL_CLIENT_SECRET", "y")]);
+        std::thread::scope(|scope| {
+            scope.spawn(|| hangs_up(&listener));
+            failed(command.output().unwrap(), 1)
+        })
+    };
+    let told: Value = serde_json::from_str(&create(&["--json"])).unwrap();
+    assert_eq!(told["maybeDone"], true, "{told}");
+    let said = create(&["--output", "env"]);
+    assert!(said.contains("may have been made") && said.contains("patron pat list"), "{said}");
+    // Neither leaves a file.
+    create(&["--json", "--save-to", "ci.json"]);
+    assert!(!files(home.path()).iter().any(|file| file.to_string_lossy().contains("ci.json")));
 }

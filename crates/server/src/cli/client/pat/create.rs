@@ -66,7 +66,7 @@ pub(super) async fn run(work: &Work<'_>, args: Create) -> Result<(), Failed> {
     work.caller
         .if_interrupted
         .set("; the token may have been made, with a secret that nobody knows: see `patron pat list`");
-    let made = work.connection.client.create(&request).await.map_err(maybe_made)?;
+    let made = work.connection.client.create(&request).await.map_err(|error| maybe_made(work, error))?;
     match file {
         None => tell(work, &made, form),
         Some((file, path)) => {
@@ -118,9 +118,9 @@ fn new_file(path: &Path) -> Result<(Unfinished, &Path), Failed> {
     Ok((Unfinished::create(path)?, path))
 }
 
-/// Says so where nobody knows whether there is a token now.
-fn maybe_made(error: patron_client::Error) -> Failed {
-    if error.maybe_done() {
+/// Says so where nobody knows whether there is a token now. Programs are told by the error's `maybeDone`.
+fn maybe_made(work: &Work<'_>, error: patron_client::Error) -> Failed {
+    if error.maybe_done() && !work.caller.json {
         fault::say(
             "Note: the token may have been made, with a secret that nobody knows: see `patron pat list`.",
         );

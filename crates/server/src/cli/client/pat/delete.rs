@@ -76,9 +76,10 @@ async fn ids(work: &Work<'_>, args: &Delete) -> Result<Option<Vec<String>>, Fail
     }
     let pats = many::chosen(work, &args.choice).await?;
     if pats.is_empty() && !args.dry_run {
-        fault::say("No tokens.");
         if work.is_json() {
             show::out(&show::pretty(&json!({ "deleted": [] })))?;
+        } else {
+            fault::say("No tokens.");
         }
         return Ok(None);
     }

@@ -35,6 +35,10 @@ pub(super) async fn confirmed(
     yes: bool,
 ) -> Result<bool, Failed> {
     require_consent(yes)?;
+    if yes && work.is_json() {
+        // A program has nothing of a table.
+        return Ok(true);
+    }
     // To stderr: stdout is for the answer.
     let style = Style { look: Look::of_stderr(), now: Caller::now(), wide: work.wide, owners: true };
     fault::say(table::table(&pats[..pats.len().min(SHOWN)], style).trim_end());
