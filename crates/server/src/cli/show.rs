@@ -225,7 +225,7 @@ mod tests {
     fn a_terminal_wraps_all_but_ids() {
         let text = rows().text(Look { width: Some(45), colour: false });
         assert!(text.lines().all(|line| line.chars().count() <= 45), "{text}");
-        assert!(text.contains("0123456789abcdef  ") && !text.contains("four five"), "{text}");
+        assert!(text.contains("0123456789abcdef  ") && !text.contains("three four"), "{text}");
     }
 
     #[test]
