@@ -36,6 +36,8 @@ pub struct ErrorMessage {
     #[schema(required)]
     pub locale_origin: String,
     /// The text.
+    #[serde(default, deserialize_with = "wire::or_default")]
+    #[schema(required)]
     pub text: String,
 }
 

@@ -151,6 +151,8 @@ pub struct Owner {
     /// The owner's id.
     pub id: String,
     /// The owner's display name.
+    #[serde(default, deserialize_with = "wire::or_default")]
+    #[schema(required)]
     pub name: String,
 }
 

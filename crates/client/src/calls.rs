@@ -5,7 +5,7 @@ use patron_api::{
     JsonPatchOperation, PersonalAccessToken,
 };
 use reqwest::header::CONTENT_TYPE;
-use reqwest::{Method, RequestBuilder};
+use reqwest::{Method, RequestBuilder, StatusCode};
 use secrecy::ExposeSecret as _;
 
 use crate::ambient;
@@ -83,6 +83,8 @@ impl Client {
     pub async fn delete(&self, id: &str) -> Result<()> {
         let call = self.request(Method::DELETE, &pat(id)?);
         match self.call(call, Repeatable::Yes).await {
+            // A page in front of the server, to sign in at for one, is no deletion.
+            Ok(answer) if answer.status() != StatusCode::NO_CONTENT => Err(self.no_answer(answer.status())),
             Err(error) if error.is_not_found() && error.maybe_done() => Ok(()),
             other => other.map(drop),
         }
@@ -90,6 +92,19 @@ impl Client {
 
     /// `POST /personal-access-tokens/v1/bulk-update`: one patch of the expiry for up to 25 PATs of anyone, all or none.
     /// Patron answers them sorted by id. Asks for the right `idn:all-personal-access-tokens:update`.
+    ///
+    /// ```
+    /// # mod patron { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/served/mod.rs")); }
+    /// # patron::served(|url, client_id, client_secret| async move {
+    /// # let client = patron_client::Client::new(&url, patron_client::Credentials::new(client_id.clone(), client_secret))?;
+    /// # let id = client_id;
+    /// use patron_client::{BulkUpdateRequest, JsonPatch, Timestamp};
+    ///
+    /// let end = Timestamp::parse("2099-12-31T23:59:59.999Z").unwrap();
+    /// let changed = client.bulk_update(&BulkUpdateRequest::new([id], JsonPatch::new().expiring(end))).await?;
+    /// assert_eq!(changed[0].expiration_date, Some(end));
+    /// # Ok(()) });
+    /// ```
     pub async fn bulk_update(&self, request: &BulkUpdateRequest) -> Result<Vec<PersonalAccessToken>> {
         let call = self.request(Method::POST, &[PATS[0], PATS[1], "bulk-update"]).json(request);
         let answer = self.call(call, repeatable(&request.patch)).await?;
@@ -118,10 +133,7 @@ impl Client {
     /// `idn:all-personal-access-tokens:manage`, of any. Patron's own.
     pub async fn revoke(&self, token: &str) -> Result<()> {
         self.send(self.about("revoke", token)?, Repeatable::Yes).await?;
-        let kept = self.kept_token().await;
-        if let Some(kept) = kept.filter(|kept| kept.expose() == token) {
-            self.forget(&kept).await;
-        }
+        self.forget(token);
         Ok(())
     }
 
@@ -139,9 +151,10 @@ impl Client {
 
 /// The segments of a PAT's address.
 fn pat(id: &str) -> Result<[&str; 3]> {
-    // An empty segment would be the list, and these two would be taken away.
-    if matches!(id, "" | "." | "..") {
-        return Err(Error::usage("The id is empty"));
+    // An empty segment would be the list, and these two would be taken away; as would be, before they are looked at,
+    // line ends and tabs (URL Standard section 4.4), which make other segments of these.
+    if matches!(id, "" | "." | "..") || id.contains(char::is_control) {
+        return Err(Error::usage("This is no id of a PAT"));
     }
     Ok([PATS[0], PATS[1], id])
 }

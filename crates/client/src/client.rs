@@ -1,4 +1,5 @@
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ use crate::verify::Keys;
 /// let client = Client::new(&url, Credentials::new(client_id, client_secret))?;
 /// let request = CreatePersonalAccessTokenRequest::named("nightly report")
 ///     .with_scope(["sp:my-personal-access-tokens:read"])
-///     .expiring(Timestamp::parse("2030-01-31T00:00:00Z").unwrap());
+///     .expiring(Timestamp::parse("2099-01-31T00:00:00Z").unwrap());
 /// let made = client.create(&request).await?;
 /// assert_eq!(made.secret.expose_secret().len(), 64);
 /// client.delete(&made.id).await?;
@@ -113,6 +114,12 @@ pub struct ClientBuilder {
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const READ_TIMEOUT: Duration = Duration::from_secs(75);
 
+/// What `localhost` and the names below it are (RFC 6761 section 6.3); the port is the URL's.
+const LOOPBACK: [SocketAddr; 2] = [
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
+    SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 0),
+];
+
 impl ClientBuilder {
     /// The PAT to act as. Without one, and without an access token, only tokens can be verified.
     #[must_use]
@@ -153,17 +160,25 @@ impl ClientBuilder {
     }
 
     /// The client. No connection is made yet. Fails with [`Error::Usage`] when the address is none, or would carry
-    /// secrets unencrypted to another machine.
+    /// secrets unencrypted to another machine, or when no request can be made as was chosen.
+    ///
+    /// Proxies are those that `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` name, and none to this machine.
     pub fn build(self) -> Result<Client> {
         let base = base(&self.base_url, self.allow_http)?;
-        let http = reqwest::Client::builder()
+        let mut http = reqwest::Client::builder()
             .user_agent(self.user_agent)
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(READ_TIMEOUT)
             // A form with a secret is sent where the caller said and nowhere else.
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|error| Error::transport(base.as_str(), error))?;
+            .redirect(reqwest::redirect::Policy::none());
+        if is_this_machine(&base) {
+            // Without these, a proxy that the environment names would be sent it, or whom a name server tells.
+            http = http.no_proxy();
+            if let Some(Host::Domain(name)) = base.host() {
+                http = http.resolve_to_addrs(name, &LOOPBACK);
+            }
+        }
+        let http = http.build().map_err(|error| Error::transport(base.as_str(), error))?;
         let inner = Inner {
             http,
             base,

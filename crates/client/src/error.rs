@@ -8,7 +8,7 @@ use reqwest::StatusCode;
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why a call failed. `Display` gives one line for a person; no error holds a credential.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The server refused, and said why.
@@ -33,6 +33,8 @@ pub enum Error {
         address: String,
         /// What is wrong with the answer; nothing of the answer itself.
         what: String,
+        /// Its status, if that is what is wrong with it.
+        status: Option<u16>,
         /// Whether the request was carried out, as its status says.
         maybe_done: bool,
     },
@@ -144,10 +146,16 @@ impl Error {
 
     /// Whether the server is out of reach or out of service, so that the same call may succeed later.
     pub fn is_outage(&self) -> bool {
-        matches!(self, Self::Unreachable { .. }) || matches!(self.status(), Some(500..))
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::Refused(refusal) => refusal.status >= 500,
+            Self::Unreadable { status, .. } => matches!(status, Some(500..)),
+            Self::Usage(_) | Self::Token(_) => false,
+        }
     }
 
-    /// Whether the request may have been carried out although it failed.
+    /// Whether the request, or an earlier attempt of the same, may have been carried out although it failed. Without an
+    /// access token to send it with, it was not.
     pub fn maybe_done(&self) -> bool {
         match self {
             Self::Unreachable { maybe_done, .. } | Self::Unreadable { maybe_done, .. } => *maybe_done,
@@ -156,13 +164,27 @@ impl Error {
         }
     }
 
+    pub(crate) fn with_maybe_done(mut self, is: bool) -> Self {
+        match &mut self {
+            Self::Unreachable { maybe_done, .. } | Self::Unreadable { maybe_done, .. } => *maybe_done = is,
+            Self::Refused(refusal) => refusal.maybe_done = is,
+            Self::Usage(_) | Self::Token(_) => {}
+        }
+        self
+    }
+
+    pub(crate) fn or_maybe_done(self, earlier: bool) -> Self {
+        let is = self.maybe_done() || earlier;
+        self.with_maybe_done(is)
+    }
+
     pub(crate) fn usage(text: impl Into<String>) -> Self {
         Self::Usage(text.into())
     }
 
     /// What reqwest says, without the URL, which the address already tells.
     pub(crate) fn transport(address: &str, error: reqwest::Error) -> Self {
-        let maybe_done = !(error.is_connect() || error.is_builder());
+        let (unsendable, maybe_done) = (error.is_builder(), !error.is_connect());
         let what = if error.is_timeout() {
             "does not answer in time"
         } else if maybe_done {
@@ -175,12 +197,11 @@ impl Error {
         while let Some(source) = innermost.source() {
             innermost = source;
         }
-        Self::Unreachable {
-            address: address.to_owned(),
-            what,
-            maybe_done,
-            cause: one_line(&innermost.to_string()),
+        let cause = one_line(&innermost.to_string());
+        if unsendable {
+            return Self::Usage(format!("No request can be made for {address}: {cause}"));
         }
+        Self::Unreachable { address: address.to_owned(), what, maybe_done, cause }
     }
 }
 
@@ -203,6 +224,10 @@ pub(crate) fn refusal(status: StatusCode, body: &[u8], retry_after: Option<Durat
     } else if let Some(body) = oauth(body) {
         refusal.oauth_error = Some(body.error);
         refusal.messages = vec![text(body.error_description)];
+    } else if status == StatusCode::NOT_FOUND {
+        // The forms below are those of 401 and 429; what gateways answer to an address that they do not know looks the
+        // same, and says nothing of whether a PAT exists.
+        return None;
     } else if let Ok(body) = serde_json::from_slice::<UnauthorizedResponse>(body) {
         refusal.messages = vec![text(body.error)];
     } else if let Ok(body) = serde_json::from_slice::<RateLimitResponse>(body) {
@@ -219,9 +244,11 @@ pub(crate) fn refusal(status: StatusCode, body: &[u8], retry_after: Option<Durat
     Some(refusal)
 }
 
+/// RFC 6749's form. Its description may be missing; what tells it from that of 401 is then that its error is a code.
 fn oauth(body: &[u8]) -> Option<OAuthErrorResponse> {
     let body: OAuthErrorResponse = serde_json::from_slice(body).ok()?;
-    (!body.error_description.is_empty()).then_some(body)
+    let is_code = body.error.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    (is_code || !body.error_description.is_empty()).then_some(body)
 }
 
 #[cfg(test)]
@@ -251,8 +278,16 @@ mod tests {
         // Without a text, and from a gateway.
         let body = r#"{"detailCode":"500.0 Internal Fault","messages":[]}"#;
         assert_eq!(read(500, body).unwrap().to_string(), "Internal Server Error (500.0 Internal Fault)");
+        let body = r#"{"error":"invalid_client"}"#;
+        assert_eq!(read(401, body).unwrap().to_string(), "Unauthorized (invalid_client)");
+        let body = r#"{"detailCode":"400.0 Bad request syntax","messages":[{"locale":"en-US","text":null}]}"#;
+        assert_eq!(read(400, body).unwrap().to_string(), "Bad Request (400.0 Bad request syntax)");
         assert_eq!(read(401, "").unwrap().to_string(), "Unauthorized (401)");
         assert_eq!(read(502, "<html>Bad Gateway</html>"), None);
+        for body in [r#"{"message":"no Route matched"}"#, r#"{"status":404,"error":"Not Found","path":"/"}"#]
+        {
+            assert_eq!(read(404, body), None);
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod list;
 mod retry;
 mod send;
 mod tokens;
+mod turns;
 mod verify;
 
 pub use client::{Client, ClientBuilder};

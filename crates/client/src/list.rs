@@ -62,9 +62,13 @@ impl Client {
     pub fn list(&self, list: &List) -> impl Stream<Item = Result<PersonalAccessToken>> + Send + use<> {
         let (client, list) = (self.clone(), list.clone());
         let opened = async move {
+            // To the server an empty one is none, and that is everyone's.
+            if list.owner_id.as_deref() == Some("") {
+                return Err(Error::usage("This is no id of an owner"));
+            }
             let query = [("owner-id", list.owner_id), ("filters", list.filters)];
             let query: Vec<_> = query.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
-            let request = client.request(Method::GET, &PATS).query(&query);
+            let request = client.streamed(Method::GET, &PATS).query(&query);
             let answer = client.call(request, Repeatable::Yes).await?;
             Ok::<_, Error>(rows(client, answer))
         };
@@ -118,6 +122,11 @@ impl Client {
             Broken::EndsEarly => "broke its list off in the middle",
             Broken::TooLong => "gave a list with an entry that is too long",
         };
-        Error::Unreadable { address: self.base_url().to_string(), what: what.to_owned(), maybe_done: false }
+        Error::Unreadable {
+            address: self.base_url().to_string(),
+            what: what.to_owned(),
+            status: None,
+            maybe_done: false,
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! One request, repeated where that is right, and its answer read within bounds.
 
+use std::time::Duration;
+
 use futures_util::StreamExt as _;
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
@@ -9,13 +11,16 @@ use url::Url;
 
 use crate::client::Client;
 use crate::error::{self, Error, Result};
-use crate::retry::retry_after;
+use crate::retry::{Retry, retry_after};
 
 /// Names a request, so that a server that knows it carries it out once however often it is sent.
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// Bytes that an answer may have which is read whole. 25 PATs with 100 scopes of 255 characters each stay below.
 const ANSWER_BYTES: usize = 4 * 1024 * 1024;
+
+/// How long it may take, however slowly it drips.
+const ANSWER_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// Whether a request may be sent again when nobody knows if it was carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +44,13 @@ impl Client {
         url
     }
 
+    /// A request whose answer is read whole.
     pub(crate) fn request(&self, method: Method, segments: &[&str]) -> RequestBuilder {
+        self.streamed(method, segments).timeout(ANSWER_TIMEOUT)
+    }
+
+    /// A request whose answer may take as long as its reader does.
+    pub(crate) fn streamed(&self, method: Method, segments: &[&str]) -> RequestBuilder {
         self.inner.http.request(method, self.url(segments)).header("accept", "application/json")
     }
 
@@ -57,9 +68,12 @@ impl Client {
         let answer = self.send(with(&token)?, repeatable).await;
         match answer {
             Err(error) if error.is_unauthorized() && !fresh && self.inner.credentials.is_some() => {
-                self.forget(&token).await;
-                let token = self.token().await?;
-                self.send(with(&token)?, repeatable).await
+                self.forget(token.expose());
+                let again = async {
+                    let token = self.token().await?;
+                    self.send(with(&token)?, repeatable).await
+                };
+                again.await.map_err(|failed| failed.or_maybe_done(error.maybe_done()))
             }
             other => other,
         }
@@ -67,7 +81,31 @@ impl Client {
 
     /// Sends a request as it is. What is not a success is an error.
     pub(crate) async fn send(&self, request: RequestBuilder, repeatable: Repeatable) -> Result<Response> {
-        let (mut repeat, mut unknown) = (0, false);
+        self.send_with(request, repeatable, self.inner.retry).await
+    }
+
+    pub(crate) async fn send_with(
+        &self,
+        request: RequestBuilder,
+        repeatable: Repeatable,
+        retry: Retry,
+    ) -> Result<Response> {
+        let mut unknown = false;
+        let sent = self.attempts(request, repeatable, retry, &mut unknown).await;
+        // However the last attempt failed: an earlier one may have been carried out.
+        sent.map_err(|error| error.or_maybe_done(unknown))
+    }
+
+    /// Sends a request until it is answered for good; `unknown` tells whether an attempt before the last may have been
+    /// carried out.
+    async fn attempts(
+        &self,
+        request: RequestBuilder,
+        repeatable: Repeatable,
+        retry: Retry,
+        unknown: &mut bool,
+    ) -> Result<Response> {
+        let mut repeat = 0;
         loop {
             let copy = copy(&request)?;
             let response = copy.send().await.map_err(|error| self.transport(error))?;
@@ -84,15 +122,15 @@ impl Client {
                         Repeatable::WithKey => answers_key(&request, &response),
                         Repeatable::No => false,
                     };
-            let pause_before = if again { self.inner.retry.pause(repeat, pause) } else { None };
+            let pause_before = if again { retry.pause(repeat, pause) } else { None };
             let Some(wait) = pause_before else {
                 let body = self.whole(response).await.unwrap_or_default();
                 let mut refusal =
                     error::refusal(status, &body, pause).ok_or_else(|| self.no_answer(status))?;
-                refusal.maybe_done = unknown || status.is_server_error();
+                refusal.maybe_done = status.is_server_error();
                 return Err(Error::Refused(Box::new(refusal)));
             };
-            unknown |= !not_done;
+            *unknown |= !not_done;
             repeat += 1;
             tokio::time::sleep(wait).await;
         }
@@ -116,7 +154,7 @@ impl Client {
             error.line(),
             error.column()
         );
-        Error::Unreadable { address: self.inner.base.to_string(), what, maybe_done: true }
+        Error::Unreadable { address: self.inner.base.to_string(), what, status: None, maybe_done: true }
     }
 
     pub(crate) fn transport(&self, error: reqwest::Error) -> Error {
@@ -133,6 +171,7 @@ impl Client {
                 return Err(Error::Unreadable {
                     address: self.inner.base.to_string(),
                     what,
+                    status: None,
                     maybe_done: true,
                 });
             }
@@ -142,7 +181,7 @@ impl Client {
     }
 
     /// A status whose body is none of this API.
-    fn no_answer(&self, status: StatusCode) -> Error {
+    pub(crate) fn no_answer(&self, status: StatusCode) -> Error {
         let reason = status.canonical_reason().unwrap_or("unknown");
         let what = if status.is_redirection() {
             format!("leads elsewhere ({} {reason}): is the base URL the API's?", status.as_u16())
@@ -152,7 +191,12 @@ impl Client {
                 status.as_u16()
             )
         };
-        Error::Unreadable { address: self.inner.base.to_string(), what, maybe_done: status.is_server_error() }
+        Error::Unreadable {
+            address: self.inner.base.to_string(),
+            what,
+            status: Some(status.as_u16()),
+            maybe_done: status.is_server_error() || status.is_success(),
+        }
     }
 }
 

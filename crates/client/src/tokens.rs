@@ -1,21 +1,31 @@
 //! The access token: obtained once, kept, and replaced before it ends.
 
+use std::sync::{Mutex, PoisonError};
+
 use patron_api::TokenResponse;
 use reqwest::Method;
 use secrecy::ExposeSecret as _;
-use tokio::sync::Mutex;
 
 use crate::client::Client;
 use crate::credentials::{AccessToken, Credentials};
 use crate::error::{Error, Result};
+use crate::retry::Retry;
 use crate::send::Repeatable;
+use crate::turns::Turns;
 
-/// The token in use. The lock is held while a new one is obtained, so that many calls at once make one exchange.
-pub(crate) struct Tokens(Mutex<Option<AccessToken>>);
+/// The token in use. New ones are obtained in turns, so that many calls at once make one exchange.
+pub(crate) struct Tokens {
+    kept: Mutex<Option<AccessToken>>,
+    exchanges: Turns,
+}
 
 impl Tokens {
     pub(crate) fn new(token: Option<AccessToken>) -> Self {
-        Self(Mutex::new(token))
+        Self { kept: Mutex::new(token), exchanges: Turns::default() }
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut Option<AccessToken>) -> T) -> T {
+        work(&mut self.kept.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -30,56 +40,70 @@ impl Client {
 
     /// The token in use, and whether it was obtained just now.
     pub(crate) async fn current_token(&self) -> Result<(AccessToken, bool)> {
-        let mut kept = self.inner.tokens.0.lock().await;
-        let now = self.inner.clock.now();
-        if let Some(token) = kept.as_ref().filter(|token| token.is_fresh(now)) {
-            return Ok((token.clone(), false));
+        if let Some(token) = self.token_to_send() {
+            return Ok((token, false));
         }
-        if self.inner.credentials.is_none()
-            && let Some(token) = kept.as_ref()
-        {
-            return Ok((token.clone(), false));
-        }
-        match self.exchange(None).await {
-            Ok(token) => {
-                *kept = Some(token.clone());
-                Ok((token, true))
+        let tokens = &self.inner.tokens;
+        let obtained = tokens.exchanges.take(async {
+            if let Some(token) = self.token_to_send() {
+                return Ok((token, false));
             }
-            Err(error) if error.is_outage() => match kept.as_ref().filter(|token| token.is_good(now)) {
-                Some(token) => Ok((token.clone(), false)),
-                None => Err(error),
-            },
-            Err(error) => Err(error),
+            // Who still has a good one need not wait for the server to come back.
+            let retry = if self.good_token().is_some() { Retry::NEVER } else { self.inner.retry };
+            let token = self.exchange(None, retry).await?;
+            tokens.with(|kept| *kept = Some(token.clone()));
+            Ok((token, true))
+        });
+        match obtained.await {
+            Err(error) if error.is_outage() => self.good_token().map(|token| (token, false)).ok_or(error),
+            other => other,
         }
     }
 
+    /// The token in use, if it is not about to end, or if nothing is at hand to obtain another with.
+    fn token_to_send(&self) -> Option<AccessToken> {
+        let (now, replaceable) = (self.inner.clock.now(), self.inner.credentials.is_some());
+        self.inner.tokens.with(|kept| kept.clone()).filter(|token| !replaceable || token.is_fresh(now))
+    }
+
+    fn good_token(&self) -> Option<AccessToken> {
+        let now = self.inner.clock.now();
+        self.inner.tokens.with(|kept| kept.clone()).filter(|token| token.is_good(now))
+    }
+
     /// The access token in use, if there is one: to keep it for later.
+    // Asynchronous, so that where it is kept may change.
+    #[expect(clippy::unused_async, reason = "its callers await it")]
     pub async fn kept_token(&self) -> Option<AccessToken> {
-        self.inner.tokens.0.lock().await.clone()
+        self.inner.tokens.with(|kept| kept.clone())
     }
 
     /// A new access token in any case, which is then the one in use.
     pub async fn fresh_token(&self) -> Result<AccessToken> {
-        let mut kept = self.inner.tokens.0.lock().await;
-        let token = self.exchange(None).await?;
-        *kept = Some(token.clone());
+        let tokens = &self.inner.tokens;
+        let token = tokens.exchanges.take(self.exchange(None, self.inner.retry)).await?;
+        tokens.with(|kept| *kept = Some(token.clone()));
         Ok(token)
     }
 
     /// A new access token with fewer scopes than the PAT has (RFC 6749 section 3.3). It is not kept.
+    ///
+    /// No scope at all is [`Error::Usage`]: an exchange that names none is answered with all that the PAT has.
     pub async fn token_for(&self, scope: &[&str]) -> Result<AccessToken> {
-        self.exchange(Some(&scope.join(" "))).await
+        let scope = scope.join(" ");
+        if scope.trim().is_empty() {
+            return Err(Error::usage("An access token with fewer scopes needs one at least"));
+        }
+        self.exchange(Some(&scope), self.inner.retry).await
     }
 
     /// Puts the token out of use, unless it has been replaced meanwhile.
-    pub(crate) async fn forget(&self, token: &AccessToken) {
-        let mut kept = self.inner.tokens.0.lock().await;
-        if kept.as_ref().is_some_and(|kept| kept.expose() == token.expose()) {
-            *kept = None;
-        }
+    pub(crate) fn forget(&self, token: &str) {
+        self.inner.tokens.with(|kept| drop(kept.take_if(|kept| kept.expose() == token)));
     }
 
-    async fn exchange(&self, scope: Option<&str>) -> Result<AccessToken> {
+    /// An exchange. When it fails, nothing has been done of what the token is wanted for.
+    async fn exchange(&self, scope: Option<&str>, retry: Retry) -> Result<AccessToken> {
         let credentials = self.pat()?;
         let mut form = vec![
             ("grant_type", "client_credentials"),
@@ -90,8 +114,11 @@ impl Client {
         let request = self.request(Method::POST, &["oauth", "token"]).form(&form);
         // Before the request: a token that took long to come ends sooner, not later.
         let now = self.inner.clock.now();
-        let answer = self.send(request, Repeatable::Yes).await?;
-        let answer: TokenResponse = self.json(answer).await?;
+        let answer = async {
+            let answer = self.send_with(request, Repeatable::Yes, retry).await?;
+            self.json::<TokenResponse>(answer).await
+        };
+        let answer = answer.await.map_err(|error| error.with_maybe_done(false))?;
         Ok(AccessToken::of(answer, now))
     }
 

@@ -98,6 +98,12 @@ async fn an_answer_is_read_with_the_models_defaults() {
     again.scope.clone_from(&read.scope);
     assert_eq!(again, read);
 
+    // A PAT's secret is shown once: an owner without a display name must not cost it.
+    let mut answer = pat();
+    answer["owner"]["name"] = Value::Null;
+    double.then(200, &[], answer.to_string());
+    assert_eq!(client.get(ID).await.unwrap().owner.name, "");
+
     // What is required is required; and the error repeats nothing of the answer.
     let mut answer = pat();
     answer.as_object_mut().unwrap().remove("created");
@@ -122,7 +128,8 @@ async fn an_id_cannot_lead_elsewhere() {
             "DELETE /personal-access-tokens/v1/%E2%80%A6"
         ]
     );
-    for id in ["", ".", ".."] {
+    // What a URL's parser leaves out makes these "..", the list, and another PAT.
+    for id in ["", ".", "..", ".\t.", "\n", "ab\ncd"] {
         assert!(matches!(client.delete(id).await, Err(Error::Usage(_))), "{id}");
     }
     assert!(double.asked().is_empty());
@@ -170,6 +177,9 @@ async fn errors_carry_what_the_server_said() {
     assert!(!error.maybe_done() && !error.is_outage());
 
     // What stands in front of the server is not mistaken for it: no missing object, no wrong secret.
+    double.then(200, &[], "<html>");
+    let error = client.delete(ID).await.unwrap_err();
+    assert!(matches!(error, Error::Unreadable { .. }) && error.maybe_done(), "{error:?}");
     for (status, said) in [
         (404, "answered 404 Not Found, not in a form of this API: is the base URL the API's?"),
         (302, "leads elsewhere (302 Found): is the base URL the API's?"),
@@ -179,6 +189,7 @@ async fn errors_carry_what_the_server_said() {
         let error = client.get(ID).await.unwrap_err();
         assert!(matches!(error, Error::Unreadable { .. }) && error.to_string().ends_with(said), "{error}");
         assert!(!error.is_not_found());
+        assert_eq!(error.is_outage(), status == 502);
     }
     double.asked();
 
@@ -206,4 +217,42 @@ async fn tokens_are_asked_about_as_the_pat() {
     assert_eq!((asked[1].path.as_str(), asked[0].header("authorization")), ("/oauth/revoke", None));
     // The one that was revoked is no longer in use.
     assert!(client.kept_token().await.is_none());
+}
+
+#[tokio::test]
+async fn what_is_for_this_machine_goes_through_no_proxy() {
+    // The environment names the proxy, and is a process's own: so this test is that process.
+    if std::env::var_os("HTTP_PROXY").is_none() {
+        let again = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "calls::what_is_for_this_machine_goes_through_no_proxy"])
+            .env("HTTP_PROXY", "http://127.0.0.1:1")
+            .env_remove("NO_PROXY")
+            .env_remove("no_proxy")
+            .output()
+            .unwrap();
+        let shown = String::from_utf8(again.stdout).unwrap();
+        assert!(again.status.success() && shown.contains(" 1 passed"), "{shown}");
+        return;
+    }
+    let (double, client) = served().await;
+    double.then(204, &[], "");
+    client.delete(ID).await.unwrap();
+}
+
+#[tokio::test]
+async fn names_of_this_machine_are_asked_of_nobody() {
+    let double = Double::start().await;
+    for name in ["localhost", "no-such-name.localhost"] {
+        let address = double.builder().build().unwrap().base_url().as_str().replace("127.0.0.1", name);
+        let client = Client::new(&address, patron_client::Credentials::new(ID, SECRET)).unwrap();
+        double.then_token("first", 600);
+        assert_eq!(client.token().await.unwrap().expose(), "first");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_cannot_be_is_no_outage() {
+    let double = Double::start().await;
+    let error = double.builder().user_agent("a\nb").build().unwrap_err();
+    assert!(matches!(error, Error::Usage(_)) && !error.is_outage(), "{error:?}");
 }

@@ -50,6 +50,14 @@ async fn every_list_asks_for_what_was_chosen() {
 }
 
 #[tokio::test]
+async fn nobodys_list_is_not_everyones() {
+    let (double, client) = served().await;
+    let all: Vec<_> = client.list(&List::of("")).collect().await;
+    assert!(matches!(all[..], [Err(Error::Usage(_))]), "{all:?}");
+    assert!(double.asked().is_empty());
+}
+
+#[tokio::test]
 async fn rows_come_as_they_arrive() {
     let (double, client) = served().await;
     let (more, mut rest) = tokio::sync::mpsc::unbounded_channel::<String>();

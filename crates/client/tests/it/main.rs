@@ -7,3 +7,4 @@ mod double;
 mod lists;
 mod repetitions;
 mod tokens;
+mod verify;

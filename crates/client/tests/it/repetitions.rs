@@ -125,3 +125,37 @@ async fn a_deletion_that_was_lost_on_its_way_is_a_deletion() {
     assert!(client.delete(ID).await.unwrap_err().is_not_found());
     assert_eq!(double.lines().len(), 5);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_may_have_been_done_is_not_forgotten() {
+    let (double, client) = served().await;
+    let gone = r#"{"detailCode":"404 Not found","trackingId":"t","messages":[],"causes":[]}"#;
+    // Between the two attempts the access token was refused.
+    double.then(503, &[], OUTAGE).then(401, &[], "").then_token("next", 600).then(404, &[], gone);
+    client.delete(ID).await.unwrap();
+    assert_eq!(double.lines().len(), 4);
+    // The next one failed in another way: no answer of this API, no answer at all.
+    let cut =
+        || Body::from_stream(futures_util::stream::iter([Err::<&str, _>(std::io::Error::other("cut"))]));
+    double.then(503, &[], OUTAGE).then(404, &[], "<html>");
+    double.then(503, &[], OUTAGE).then(401, &[], "").then(503, &[("retry-after", "60")], cut());
+    for _ in 0..2 {
+        let error = client.delete(ID).await.unwrap_err();
+        assert!(error.maybe_done() && !error.is_not_found(), "{error:?}");
+    }
+    assert_eq!(double.lines().len(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_drips_is_not_waited_for_for_ever() {
+    let (double, client) = served().await;
+    let drops = futures_util::stream::unfold((), |()| async {
+        tokio::time::sleep(Duration::from_secs(50)).await;
+        Some((Ok::<_, std::io::Error>(" "), ()))
+    });
+    double.then(200, &[], Body::from_stream(drops));
+    let start = Instant::now();
+    let error = client.create(&ci()).await.unwrap_err();
+    assert!(error.maybe_done() && error.to_string().contains("does not answer in time"), "{error}");
+    assert_eq!(start.elapsed().as_secs(), 120);
+}

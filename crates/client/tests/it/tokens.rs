@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use patron_client::{AccessToken, Client, Clock as _, Error, Timestamp};
+use patron_client::{AccessToken, Client, Clock as _, CreatePersonalAccessTokenRequest, Error, Timestamp};
 use patron_core::clock::ManualClock;
 
 use crate::double::{Double, ID, SECRET};
@@ -77,6 +77,42 @@ async fn an_outage_leaves_a_good_token_in_use() {
     double.asked();
 }
 
+/// Within its bounds a server may take its time; nobody waits for it who has a good token, and nobody waits for others
+/// to have waited for it.
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_in_vain() {
+    let (double, client, clock) = served().await;
+    for _ in 0..4 {
+        double.then(503, &[], "<html>");
+    }
+    let tokens = futures_util::future::join_all((0..8).map(|_| client.token())).await;
+    assert!(tokens.iter().all(|token| token.as_ref().unwrap_err().is_outage()), "{tokens:?}");
+    assert_eq!(double.lines().len(), 4);
+
+    double.then_token("first", 600);
+    client.token().await.unwrap();
+    clock.advance_millis(599_000);
+    double.then(502, &[], "<html>");
+    let tokens = futures_util::future::join_all((0..8).map(|_| client.token())).await;
+    assert!(tokens.iter().all(|token| token.as_ref().unwrap().expose() == "first"), "{tokens:?}");
+    // What is asked next tries anew.
+    double.then_token("second", 600);
+    assert_eq!(client.token().await.unwrap().expose(), "second");
+    assert_eq!(double.lines().len(), 3);
+}
+
+#[tokio::test]
+async fn who_has_no_token_has_done_nothing() {
+    let (double, client, _) = served().await;
+    let request = CreatePersonalAccessTokenRequest::named("ci").never_expiring();
+    for (status, body) in [(500, "<html>"), (503, EXPIRED), (200, "{}")] {
+        double.then(status, &[("retry-after", "60")], body);
+        let error = client.create(&request).await.unwrap_err();
+        assert!(!error.maybe_done(), "{error:?}");
+    }
+    assert_eq!(double.lines(), ["POST /oauth/token"; 3]);
+}
+
 #[tokio::test]
 async fn a_wrong_secret_is_told_and_not_repeated() {
     let (double, client, _) = served().await;
@@ -118,6 +154,11 @@ async fn narrower_and_fresh_tokens() {
     assert_eq!(client.fresh_token().await.unwrap().expose(), "fresh");
     assert_eq!(client.token().await.unwrap().expose(), "fresh");
     assert!(double.asked()[0].body.ends_with("&scope=a%3Ab+c%3Ad"));
+    // Without one named it would be the widest of all.
+    for none in [&[][..], &["", " "]] {
+        assert!(matches!(client.token_for(none).await, Err(Error::Usage(_))));
+    }
+    assert!(double.asked().is_empty());
 }
 
 #[tokio::test]
