@@ -1,4 +1,5 @@
-use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
+use futures_util::stream::{self, BoxStream};
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use patron_api::PersonalAccessToken;
 use reqwest::{Method, Response};
 
@@ -53,13 +54,13 @@ impl Client {
     /// use patron_client::List;
     ///
     /// let list = List::mine().filters("lastUsed le 2099-02-05T10:59:27.214Z or lastUsed isnull");
-    /// let mut pats = std::pin::pin!(client.list(&list));
+    /// let mut pats = client.list(&list);
     /// while let Some(pat) = pats.try_next().await? {
     ///     println!("{} {:?}", pat.name, pat.last_used);
     /// }
     /// # Ok(()) });
     /// ```
-    pub fn list(&self, list: &List) -> impl Stream<Item = Result<PersonalAccessToken>> + Send + use<> {
+    pub fn list(&self, list: &List) -> BoxStream<'static, Result<PersonalAccessToken>> {
         let (client, list) = (self.clone(), list.clone());
         let opened = async move {
             // To the server an empty one is none, and that is everyone's.
@@ -72,7 +73,7 @@ impl Client {
             let answer = client.call(request, Repeatable::Yes).await?;
             Ok::<_, Error>(rows(client, answer))
         };
-        stream::once(opened).try_flatten()
+        stream::once(opened).try_flatten().boxed()
     }
 }
 

@@ -64,7 +64,7 @@ async fn rows_come_as_they_arrive() {
     let body = stream::poll_fn(move |context| rest.poll_recv(context)).map(Ok::<_, std::io::Error>);
     double.then(200, &[], Body::from_stream(body));
     more.send(format!("[{},", pat(1))).unwrap();
-    let mut rows = std::pin::pin!(client.list(&List::mine()));
+    let mut rows = client.list(&List::mine());
     // The server has not ended its list; this would wait for ever if the whole were read first.
     assert_eq!(rows.try_next().await.unwrap().unwrap().id, "1");
     more.send(format!("{}]", pat(2))).unwrap();

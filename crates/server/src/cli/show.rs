@@ -158,7 +158,7 @@ impl Grid {
 /// Columns between two cells.
 const GAP: usize = 2;
 /// What a cell that may be wrapped is given at least, if it needs it.
-const WRAPPED_WIDTH: usize = 14;
+const WRAPPED_WIDTH: usize = 10;
 
 /// An object as lines of `field: value`, or a list of objects as a table, with its fields in the order of `columns`.
 pub(super) fn table(value: &Value, columns: &[&str]) -> String {
@@ -230,7 +230,7 @@ mod tests {
 
     #[test]
     fn a_terminal_too_narrow_for_columns_has_paragraphs() {
-        let narrow = rows().text(Look { width: Some(40), colour: false });
+        let narrow = rows().text(Look { width: Some(36), colour: false });
         insta::assert_snapshot!(narrow, @r"
         id: 0123456789abcdef
         name: one two three four five
@@ -240,7 +240,7 @@ mod tests {
         name: 名前
         expires: gone
         ");
-        assert!(rows().text(Look { width: Some(41), colour: false }).starts_with("id "));
+        assert!(rows().text(Look { width: Some(37), colour: false }).starts_with("id "));
     }
 
     #[test]

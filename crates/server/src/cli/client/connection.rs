@@ -43,7 +43,7 @@ impl Connection {
         };
         let unknown_call = matches!(refused, patron_client::Error::Unreadable { .. });
         if unknown_call || refused.is_not_found() || refused.status() == Some(405) {
-            let mut own = std::pin::pin!(self.client.list(&List::mine()));
+            let mut own = self.client.list(&List::mine());
             while let Ok(Some(pat)) = own.try_next().await {
                 if pat.id == id {
                     return Ok(pat);

@@ -22,11 +22,12 @@ pub(super) struct Style {
 
 /// The table of these tokens.
 pub(super) fn table(pats: &[PersonalAccessToken], style: Style) -> String {
-    let narrow = !style.wide && style.look.width.is_some_and(|width| width < ROOMY);
+    let has_room = |columns| style.wide || style.look.width.is_none_or(|width| width >= columns);
     let there = COLUMNS.map(|(name, _)| match name {
         "owner" => style.owners || style.wide,
         "owner id" | "managed" | "validity" => style.wide,
-        "created" => !narrow,
+        "scope" => has_room(ROOM_FOR_SCOPE),
+        "created" => has_room(ROOM_FOR_ALL),
         _ => true,
     });
     let chosen =
@@ -39,8 +40,10 @@ pub(super) fn table(pats: &[PersonalAccessToken], style: Style) -> String {
     rows.text(style.look)
 }
 
-/// Columns from which on a terminal has room for all that is usually shown.
-const ROOMY: u16 = 100;
+/// Columns from which on a terminal has room for a token's scopes beside the rest.
+const ROOM_FOR_SCOPE: u16 = 90;
+/// Columns from which on it has room for all that is usually shown.
+const ROOM_FOR_ALL: u16 = 110;
 
 /// What a column shows of a token.
 type Shown = fn(&PersonalAccessToken, Style) -> (String, Tone);
