@@ -102,7 +102,8 @@ pub(super) fn relative(at: Timestamp, now: Timestamp) -> String {
         [(HOUR, MINUTE, "minute"), (DAY, HOUR, "hour"), (100 * DAY, DAY, "day"), (2 * YEAR, MONTH, "month")];
     let fitting = units.into_iter().find(|(below, ..)| away < *below);
     let (length, unit) = fitting.map_or((YEAR, "year"), |(_, length, unit)| (length, unit));
-    let count = away / length;
+    // To the nearest, so that a token made for 90 days has 90 left, and not 89.
+    let count = (away + length / 2) / length;
     let plural = if count == 1 { "" } else { "s" };
     if seconds < 0 { format!("{count} {unit}{plural} ago") } else { format!("in {count} {unit}{plural}") }
 }
@@ -182,7 +183,7 @@ mod tests {
             (-59, "just now"),
             (59, "in a moment"),
             (60, "in 1 minute"),
-            (-3_599, "59 minutes ago"),
+            (-3_599, "60 minutes ago"),
             (7_200, "in 2 hours"),
             (-86_400, "1 day ago"),
             (60 * 86_400, "in 60 days"),
