@@ -1,6 +1,7 @@
 # The commands of the original product's module for personal access tokens, each one run of `patron` with --json, which
 # knows the server and the credential (`patron login`, or SAIL_BASE_URL, SAIL_CLIENT_ID and SAIL_CLIENT_SECRET).
-# Bodies go over stdin, since others can read arguments. Runs in Windows PowerShell 5.1 and in PowerShell 7.
+# Bodies go over stdin, since others can read arguments. For PowerShell 7 where patron runs; nothing here is beyond
+# Windows PowerShell 5.1.
 
 # Arguments as one line, quoted as every C runtime reads it: Windows PowerShell knows no list of them.
 function ConvertTo-CommandLine {

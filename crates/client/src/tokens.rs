@@ -119,6 +119,16 @@ impl Client {
             self.json::<TokenResponse>(answer).await
         };
         let answer = answer.await.map_err(|error| error.with_maybe_done(false))?;
+        // What goes into headers, and by `patron token` into those of other programs, may bring no line of its own.
+        let token = answer.access_token.expose_secret();
+        if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(Error::Unreadable {
+                address: self.base_url().to_string(),
+                what: "gave an access token that no header can carry".to_owned(),
+                status: None,
+                maybe_done: false,
+            });
+        }
         Ok(AccessToken::of(answer, now))
     }
 

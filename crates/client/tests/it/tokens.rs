@@ -145,6 +145,18 @@ async fn a_kept_token_is_used_without_an_exchange() {
 }
 
 #[tokio::test]
+async fn a_token_brings_no_header_of_its_own() {
+    let (double, client, _) = served().await;
+    for token in ["", "a b", r"a\r\nX-Evil: 1", r"a\u001b[2J", "ä"] {
+        double.then_token(token, 600);
+        let error = client.token().await.unwrap_err();
+        assert!(matches!(error, Error::Unreadable { .. }), "{error}");
+        assert!(!error.to_string().contains("Evil"), "{error}");
+    }
+    assert_eq!(double.lines().len(), 5);
+}
+
+#[tokio::test]
 async fn narrower_and_fresh_tokens() {
     let (double, client, _) = served().await;
     double.then_token("narrow", 600).then_token("first", 600).then_token("fresh", 600);

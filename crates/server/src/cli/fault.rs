@@ -1,6 +1,7 @@
 //! How a command ends that is not done: its exit code, and what it says on stderr, in a line for people or as one JSON
 //! object where `--json` is among the arguments.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -8,7 +9,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use serde_json::{Value, json};
 
-use super::Failed;
+use super::{Failed, show};
 use crate::config::ConfigError;
 
 /// What was asked for cannot be asked for so: exit code 2.
@@ -31,7 +32,8 @@ pub(super) struct Partly {
 impl fmt::Display for Partly {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (ids, error) in &self.failed {
-            writeln!(f, "{}: {error}", ids.join(" "))?;
+            // Ids come from the server.
+            writeln!(f, "{}: {error}", show::harmless(&ids.join(" ")))?;
         }
         f.write_str(&self.summary)
     }
@@ -79,21 +81,37 @@ pub(super) fn exit(error: &Failed, json: bool) -> ExitCode {
 
 /// Tells what is wrong with the arguments, or gives the help or the version that they ask for.
 pub(super) fn wrong_arguments(error: &clap::Error) -> ExitCode {
-    let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-    if asked || !std::env::args_os().any(|argument| argument == "--json") {
-        // Its reader may have gone.
-        let _ = error.print();
-    } else {
-        say(&json!({ "error": in_a_line(&error.render().to_string()) }).to_string());
+    let json = asks_for_json(std::env::args_os());
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => drop(error.print()),
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand if !json => drop(error.print()),
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            say(&json!({ "error": "which command? --help lists them" }).to_string());
+        }
+        _ if json => say(&json!({ "error": in_a_line(&error.render().to_string()) }).to_string()),
+        _ => say(&format!("patron: {}; --help tells more", in_a_line(&error.render().to_string()))),
     }
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }
 
-/// What clap says in a paragraph, without the usage that it adds.
+/// Whether the arguments, which could not be read, ask for JSON.
+fn asks_for_json(arguments: impl Iterator<Item = OsString>) -> bool {
+    let arguments: Vec<_> = arguments.collect();
+    let form = |pair: &[OsString]| pair[0] == "--output" && pair[1] == "json";
+    arguments.iter().any(|argument| argument == "--json" || argument == "--output=json")
+        || arguments.windows(2).any(form)
+}
+
+/// What clap says in a paragraph and in its tips, without the usage that it adds.
 fn in_a_line(rendered: &str) -> String {
     let said = rendered.strip_prefix("error: ").unwrap_or(rendered);
-    let first = said.split("\n\n").next().unwrap_or_default();
-    first.split_whitespace().collect::<Vec<_>>().join(" ")
+    let line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut paragraphs = said.split("\n\n").map(line);
+    let first = paragraphs.next().unwrap_or_default();
+    match paragraphs.find_map(|text| Some(text.strip_prefix("tip: ")?.to_owned())) {
+        Some(tip) => format!("{first} ({tip})"),
+        None => first,
+    }
 }
 
 /// What programs are told. `error` is the line for people; the rest is there where a server has said it.
@@ -152,5 +170,24 @@ mod tests {
         let error = command.try_get_matches_from(["x"]).unwrap_err();
         let said = in_a_line(&error.render().to_string());
         assert_eq!(said, "the following required arguments were not provided: --name <name>");
+        let command = clap::Command::new("x").subcommand(clap::Command::new("create"));
+        let error = command.try_get_matches_from(["x", "creat"]).unwrap_err();
+        let said = in_a_line(&error.render().to_string());
+        assert_eq!(said, "unrecognized subcommand 'creat' (a similar subcommand exists: 'create')");
+    }
+
+    #[test]
+    fn json_is_asked_for_in_any_spelling() {
+        let asks = |arguments: &[&str]| asks_for_json(arguments.iter().map(OsString::from));
+        assert!(asks(&["x", "--json"]) && asks(&["--output=json"]) && asks(&["--output", "json", "y"]));
+        assert!(!asks(&["json", "--output"]) && !asks(&["--output", "csv", "json"]));
+    }
+
+    #[test]
+    fn an_id_of_the_servers_begins_no_line() {
+        let failed = vec![(vec!["a\npatron: all is well\u{1b}[2J".to_owned()], "no".into())];
+        let told = Partly { summary: "1 of 1".to_owned(), failed }.to_string();
+        assert_eq!(told.lines().count(), 2, "{told}");
+        assert!(!told.contains('\u{1b}'));
     }
 }

@@ -28,10 +28,11 @@ impl Connection {
         Ok(Self { client, credential, cache })
     }
 
-    /// Keeps the access token in use for the next command.
+    /// Keeps the access token in use for the next command; none, if it was refused and there is no other.
     pub(super) async fn keep_token(&self) {
-        if let Some(token) = self.client.kept_token().await {
-            self.cache.put(&self.credential, &[], &token);
+        match self.client.kept_token().await {
+            Some(token) => self.cache.put(&self.credential, &[], &token),
+            None => drop(self.cache.take_all(&self.credential)),
         }
     }
 

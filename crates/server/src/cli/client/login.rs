@@ -110,7 +110,7 @@ async fn given_or_asked(given: Option<String>, flag: &str, question: &str) -> Re
 async fn secret(caller: &Caller) -> Result<SecretString, Failed> {
     let secret: SecretString = match caller.around.variable(SECRET)? {
         Some(secret) => secret.trim().into(),
-        None if terminal::is_attended() => terminal::ask_secret("Client secret (not shown): ").await?,
+        None if terminal::is_typed() => terminal::ask_secret("Client secret (not shown): ").await?,
         None => terminal::line().await?.into(),
     };
     if secrecy::ExposeSecret::expose_secret(&secret).is_empty() {

@@ -135,8 +135,22 @@ impl ProfileFile {
         lock.lock().map_err(in_folder)?;
         let mut profiles = self.read()?;
         let changed = change(&mut profiles)?;
-        Unfinished::create(&self.path())?.finish(&toml::to_string(&profiles)?)?;
+        self.sweep();
+        // A link, as those who keep their settings elsewhere have, goes on leading there.
+        let path = fs::canonicalize(self.path()).unwrap_or_else(|_| self.path());
+        Unfinished::create(&path)?.finish(&toml::to_string(&profiles)?)?;
         Ok(changed)
+    }
+
+    /// Takes away what a change has left that was killed: it may hold secrets. Whoever has the lock is the only one who
+    /// writes.
+    fn sweep(&self) {
+        let left = format!("{FILE}.");
+        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(&left) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
     }
 }
 
@@ -221,6 +235,23 @@ mod tests {
             }
         });
         assert_eq!(ProfileFile::in_folder(dir.path().to_owned()).read().unwrap().profiles.len(), 8);
+    }
+
+    #[test]
+    fn a_link_stays_one_and_what_was_left_over_goes() {
+        let dir = tempfile::tempdir().unwrap();
+        let (folder, elsewhere) = (dir.path().join("patron"), dir.path().join("elsewhere.toml"));
+        fs::create_dir(&folder).unwrap();
+        let file = ProfileFile::in_folder(folder.clone());
+        keep(&file, "a");
+        fs::rename(file.path(), &elsewhere).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, file.path()).unwrap();
+        fs::write(folder.join("profiles.toml.0123456789abcdef"), "5ecret").unwrap();
+        keep(&file, "b");
+        assert!(file.path().is_symlink() && fs::read_to_string(&elsewhere).unwrap().contains("[profiles.b]"));
+        let names: Vec<_> =
+            fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names.len(), 2, "{names:?}");
     }
 
     #[test]

@@ -13,6 +13,11 @@ pub(super) fn is_attended() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
+/// Whether what is read from stdin is typed, and so would be seen.
+pub(super) fn is_typed() -> bool {
+    std::io::stdin().is_terminal()
+}
+
 /// Asks for a line.
 pub(super) async fn ask(question: &str) -> Result<String, Failed> {
     eprint!("{question}");

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use secrecy::SecretString;
+use url::Url;
 
 use super::profiles::ProfileFile;
 use super::surroundings::Surroundings;
@@ -64,7 +65,11 @@ struct Found {
 
 impl Found {
     fn from(self, source: Source, allow_http: bool) -> Credential {
-        let base_url = self.base_url.trim().trim_end_matches('/').to_owned();
+        // As it is sent, and so without what could move a terminal's cursor. What is no URL is refused by the client.
+        let base_url = match self.base_url.trim().parse::<Url>() {
+            Ok(url) => url.as_str().trim_end_matches('/').to_owned(),
+            Err(_) => String::new(),
+        };
         let Self { client_id, client_secret, .. } = self;
         Credential { base_url, client_id, client_secret, allow_http, source }
     }
@@ -101,12 +106,15 @@ pub(super) fn find(around: &Surroundings, acting: &Acting) -> Result<Credential,
         return Ok(found.from(Source::Environment, allow_http));
     }
     // Without a home folder there are no profiles; what is in the current folder works all the same.
-    let homeless = match file() {
-        Ok(file) => match file.read()?.current {
-            Some(name) => return of_profile(&file, &name),
-            None => None,
-        },
-        Err(homeless) => Some(homeless),
+    let (homeless, unchosen) = match file() {
+        Ok(file) => {
+            let all = file.read()?;
+            match all.current {
+                Some(name) => return of_profile(&file, &name),
+                None => (None, !all.profiles.is_empty()),
+            }
+        }
+        Err(homeless) => (Some(homeless), false),
     };
     let path = around.folder.join(original::LOCAL);
     if let Some(found) = original::local(&path)? {
@@ -118,6 +126,9 @@ pub(super) fn find(around: &Surroundings, acting: &Acting) -> Result<Credential,
     let path = around.home()?.join(original::HOME);
     if let Some(found) = original::home(&path)? {
         return Ok(found.from(Source::File(path), allow_http));
+    }
+    if unchosen {
+        return Err("no profile is the current one: choose one with `patron profile use NAME`".into());
     }
     Err("there is no credential: run `patron login`, or set SAIL_BASE_URL, SAIL_CLIENT_ID and SAIL_CLIENT_SECRET".into())
 }

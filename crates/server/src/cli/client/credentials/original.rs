@@ -11,10 +11,12 @@ use super::{Failed, Found};
 
 /// In the current folder.
 pub(super) const LOCAL: &str = "config.json";
+/// Bytes beyond which a file is none of theirs.
+const FILE_BYTES: u64 = 1024 * 1024;
 /// In the home folder.
 pub(super) const HOME: &str = ".sailpoint/config.yaml";
 
-/// `{"BaseURL", "ClientId", "ClientSecret"}`. A `config.json` without any of them is another program's.
+/// `{"BaseURL", "ClientId", "ClientSecret"}`. A `config.json` with none or only one of them is another program's.
 pub(super) fn local(path: &Path) -> Result<Option<Found>, Failed> {
     let Some(text) = text_of(path)? else { return Ok(None) };
     let keys = ["BaseURL", "ClientId", "ClientSecret"];
@@ -25,7 +27,7 @@ pub(super) fn local(path: &Path) -> Result<Option<Found>, Failed> {
         }
         return Ok(None);
     };
-    if keys.iter().all(|key| field(&value, key).is_none()) {
+    if keys.iter().filter(|key| field(&value, key).is_some()).count() < 2 {
         return Ok(None);
     }
     let [base_url, client_id, secret] =
@@ -61,7 +63,16 @@ pub(super) fn home(path: &Path) -> Result<Option<Found>, Failed> {
 }
 
 /// The text of a file, without the mark that some editors begin it with; `None` where there is none.
+///
+/// A pipe or a device of that name could be waited for without end, so it is not opened.
 fn text_of(path: &Path) -> Result<Option<String>, Failed> {
+    match fs::metadata(path) {
+        Ok(data) if !data.is_file() => {
+            return Err(format!("{} cannot be read: it is no file", path.display()).into());
+        }
+        Ok(data) if data.len() > FILE_BYTES => return Ok(None),
+        _ => {}
+    }
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))),
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),

@@ -173,6 +173,19 @@ fn what_the_originals_files_lack_is_told() {
 }
 
 #[test]
+fn a_pipe_is_not_waited_for_and_another_programs_file_is_left_alone() {
+    let case = Case::new();
+    let made = std::process::Command::new("mkfifo").arg(case.dir.path().join("here/config.json")).status();
+    assert!(made.unwrap().success());
+    assert!(case.fails().contains("config.json cannot be read: it is no file"));
+    fs::remove_file(case.dir.path().join("here/config.json")).unwrap();
+    case.local(r#"{"clientId":"of a game","theme":"dark"}"#).home(HOME);
+    assert_eq!(case.finds(None), of("yaml"));
+    case.local(&format!("{{\"BaseURL\":1,\"ClientId\":\"{}\"}}", "x".repeat(1024 * 1024)));
+    assert_eq!(case.finds(None), of("yaml"));
+}
+
+#[test]
 fn without_a_home_what_needs_none_works() {
     let mut case = Case::new();
     case.set("HOME", "");

@@ -30,7 +30,8 @@ pub(super) async fn run(caller: &Caller, args: &Inspect, credential: Credential)
             token.expose().to_owned().into()
         }
     };
-    let token = token.expose_secret().trim_start_matches("Bearer ");
+    // Also as `patron token --header` prints it.
+    let token = token.expose_secret().trim_start_matches("Authorization: ").trim_start_matches("Bearer ");
     let (header, claims) = parts(token).ok_or("this is no JWT")?;
     let wrong = match connection.client.verify(token).await {
         Ok(_) => None,
