@@ -15,13 +15,13 @@ use super::{Caller, Failed, Work};
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(super) struct Choice {
     /// Those of this identity, by its id; me is oneself
-    #[arg(long, value_name = "ID", conflicts_with = "all")]
+    #[arg(long, value_name = "ID", conflicts_with = "all", value_parser = not_blank)]
     owner: Option<String>,
     /// Everyone's
     #[arg(long)]
     all: bool,
     /// What the server is to filter by, such as: lastUsed le 2027-01-31T00:00:00Z or lastUsed isnull
-    #[arg(long)]
+    #[arg(long, value_parser = not_blank)]
     filters: Option<String>,
     /// Not used for so long, such as 90d; one that was never used counts from its creation
     #[arg(long, value_name = "SPAN", conflicts_with = "never_used")]
@@ -39,11 +39,16 @@ pub(super) struct Choice {
     #[arg(long)]
     never_expiring: bool,
     /// With this in its name, in whatever case
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = not_blank)]
     name: Option<String>,
     /// With this scope
-    #[arg(long, value_name = "SCOPE")]
+    #[arg(long, value_name = "SCOPE", value_parser = not_blank)]
     scope: Option<String>,
+}
+
+/// A text of a choice. A blank one is a script's variable that was never set: it would choose everything there is.
+pub(super) fn not_blank(text: &str) -> Result<String, &'static str> {
+    if text.trim().is_empty() { Err("it is blank") } else { Ok(text.to_owned()) }
 }
 
 impl Choice {
