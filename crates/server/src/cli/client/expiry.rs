@@ -117,7 +117,18 @@ mod tests {
         for text in ["never", "Never", "NEVER"] {
             assert_eq!(When::read(text, now).unwrap(), When::Never);
         }
-        for text in ["", "soon", "2027-02-30", "90", "99999999y", "9000y", "0d", "+5d", "2026-12-31", "2027-01-01T12:00:00Z"] {
+        for text in [
+            "",
+            "soon",
+            "2027-02-30",
+            "90",
+            "99999999y",
+            "9000y",
+            "0d",
+            "+5d",
+            "2026-12-31",
+            "2027-01-01T12:00:00Z",
+        ] {
             assert!(When::read(text, now).is_err(), "{text}");
         }
     }
