@@ -217,6 +217,8 @@ fn lists_are_narrowed_sorted_and_written_in_every_form() {
     assert_eq!(names(&["--never-used"]), ["Alpha", "beta", "=1+1"]);
     assert_eq!(names(&["--filters", "lastUsed isnull"]), ["Alpha", "beta", "=1+1"]);
     assert_eq!(names(&["--unused-for", "1h"]), [""; 0]);
+    assert_eq!(names(&["--filters", "not lastUsed isnull", "--unused-for", "9000y"]), [""; 0]);
+    assert_eq!(names(&["--filters", "lastUsed isnull or not lastUsed isnull", "--never-used"]).len(), 3);
     assert_eq!(names(&["--expires-within", "1w", "--name", "BET"]), ["beta"]);
     assert_eq!(names(&["--scope", "sp:scopes:all"]), ["bootstrap"]);
     assert_eq!(names(&["--sort", "name"]), ["=1+1", "Alpha", "beta", "bootstrap"]);

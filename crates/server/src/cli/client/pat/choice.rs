@@ -83,10 +83,27 @@ impl Choice {
             Some(owner) => List::of(owner.as_str()),
             None => List::mine(),
         };
-        let list = if let Some(filters) = &self.filters { list.filters(filters.as_str()) } else { list };
-        let test = Test::of(self, Caller::now());
+        let now = Caller::now();
+        let list = if let Some(filters) = self.sent(now) { list.filters(filters) } else { list };
+        let test = Test::of(self, now);
         let found = work.connection.client.list(&list).map_err(Failed::from);
         found.try_filter(move |pat| std::future::ready(test.takes(pat)))
+    }
+}
+
+impl Choice {
+    /// What the server filters by: what was asked for, and what of the rest it can, so that it sends no tokens in vain.
+    /// Those that come are held against all of it here.
+    fn sent(&self, now: Timestamp) -> Option<String> {
+        let unused = match self.unused_for {
+            _ if self.never_used => Some("lastUsed isnull".to_owned()),
+            Some(span) => Some(format!("lastUsed le {} or lastUsed isnull", span.before(now))),
+            None => None,
+        };
+        match (&self.filters, unused) {
+            (Some(own), Some(unused)) => Some(format!("({own}) and ({unused})")),
+            (own, unused) => own.clone().or(unused),
+        }
     }
 }
 
@@ -207,6 +224,26 @@ mod tests {
             |scope: &str| taken(&Choice { scope: Some(scope.to_owned()), ..Choice::default() }).len();
         assert_eq!(scoped("idn:my-personal-access-tokens:read"), 4);
         assert_eq!((scoped("demo:x"), scoped("demo"), scoped("DEMO:X")), (4, 0, 0));
+    }
+
+    #[test]
+    fn the_server_is_asked_for_no_more_than_is_needed() {
+        let sent = |filters: Option<&str>, unused_for: Option<&str>, never_used| {
+            let choice = Choice {
+                filters: filters.map(str::to_owned),
+                unused_for: unused_for.map(|span| span.parse().unwrap()),
+                never_used,
+                ..Choice::default()
+            };
+            choice.sent(Timestamp::parse(NOW).unwrap())
+        };
+        let own = "lastUsed le 2027-01-01T00:00:00Z";
+        let unused = "lastUsed le 2027-05-31T12:00:00.000Z or lastUsed isnull";
+        assert_eq!(sent(None, None, false), None);
+        assert_eq!(sent(Some(own), None, false).as_deref(), Some(own));
+        assert_eq!(sent(None, None, true).as_deref(), Some("lastUsed isnull"));
+        assert_eq!(sent(None, Some("1d"), false).as_deref(), Some(unused));
+        assert_eq!(sent(Some(own), Some("1d"), false), Some(format!("({own}) and ({unused})")));
     }
 
     #[test]
