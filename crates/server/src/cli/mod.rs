@@ -93,15 +93,20 @@ pub fn run() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return fault::wrong_arguments(&error),
     };
-    let json = cli.json;
+    let json = cli.wants_json();
     cli.run().map_or_else(|error| fault::exit(&error, json), |()| ExitCode::SUCCESS)
 }
 
 impl Cli {
+    fn wants_json(&self) -> bool {
+        self.json || matches!(&self.command, Some(Command::Client(command)) if command.is_json())
+    }
+
     fn run(self) -> Result<(), Failed> {
         // Before the settings, among which the master key may be, and before a client's secret.
         let guarded = process::guard_secrets();
-        let (outer, json) = (self.flags, self.json);
+        let json = self.wants_json();
+        let outer = self.flags;
         let session = |flags: Flags| Session::load(&flags.or(outer.clone()), json, guarded);
         match self.command {
             None => serve_until_told(session(Flags::default())?, serve::Serve::default()),

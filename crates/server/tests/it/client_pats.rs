@@ -1,13 +1,16 @@
 //! `patron pat list|get|create|patch|delete` against a real server.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::Read as _;
 use std::net::TcpListener;
-use std::process::{Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::home::{Home, failed, files, mode, succeeded, text};
+use crate::home::{
+    ACCESS_TOKEN, Home, answer_one, closed_pipe, failed, files, full_disk, mode, succeeded, take_request,
+    text,
+};
 use crate::support::{Call, basic};
 
 const FAR: &str = "2999-01-31";
@@ -72,6 +75,11 @@ fn nothing_is_assumed_about_its_end() {
         (vec![], "--never-expires"),
         (vec!["--expires", "never"], "--never-expires"),
         (vec!["--expires", "soon"], "no date"),
+        (vec!["--expires", "2020-01-01"], "has passed"),
+        (vec!["--expiration-date", "2020-01-01", "--dry-run"], "has passed"),
+        (vec!["--expires", "0d"], "1 or more"),
+        (vec!["--expires", "-1d"], "1 or more"),
+        (vec!["--expires=+5d"], "1 or more"),
         (vec!["--expires", "90d", "--never-expires"], "cannot be used with"),
         (vec!["--expires", "90d", "--body", "x"], "cannot be used with"),
         (vec!["--managed", "--expires", "1d"], "--owner"),
@@ -83,7 +91,8 @@ fn nothing_is_assumed_about_its_end() {
     assert!(home.fails(&["pat", "patch", &home.client_id()], 2).contains("nothing is to be changed"));
     assert_eq!(home.names(), ["bootstrap"]);
     // The rules of the server are told in its words.
-    let told = home.fails(&["pat", "create", "ci", "--expires", "2020-01-01", "--json"], 1);
+    let body = json!({ "name": "ci", "expirationDate": "2020-01-01T00:00:00Z" }).to_string();
+    let told = failed(home.with_stdin(&["pat", "create", "--body", "-", "--json"], &body), 1);
     assert!(told.contains("400.1.3") && told.contains("future"), "{told}");
 }
 
@@ -102,6 +111,39 @@ fn a_secret_goes_nowhere_unasked() {
     let mut command = home.patron(&["whoami", "--json"]);
     let who = succeeded(command.envs(values.iter().copied()).output().unwrap());
     assert!(who.contains("\"ci\"") && who.contains("environment"), "{who}");
+}
+
+#[test]
+fn a_token_whose_secret_reaches_nobody_is_not_kept() {
+    let home = Home::logged_in();
+    let create = |form: &[&str]| {
+        home.patron(&[&["pat", "create", "ci", "--expires", "1d", "--output"], form].concat())
+    };
+    for form in ["json", "jsonl", "env"] {
+        for stdout in [closed_pipe(), full_disk()] {
+            let said = failed(create(&[form]).stdout(stdout).stderr(Stdio::piped()).output().unwrap(), 1);
+            assert!(
+                said.contains("cannot be written") && said.contains("is deleted again"),
+                "{form}: {said}"
+            );
+            assert_eq!(home.names(), ["bootstrap"]);
+        }
+        let said = failed(create(&[form]).stdout(Stdio::null()).stderr(Stdio::piped()).output().unwrap(), 2);
+        assert!(said.contains("stdout is closed") && said.contains("--save-to"), "{form}: {said}");
+    }
+    // Closed altogether.
+    let mut shell = Command::new("sh");
+    let script = "exec \"$0\" pat create ci --expires 1d --json >&-";
+    shell.env_clear().env("HOME", home.path()).args(["-c", script, env!("CARGO_BIN_EXE_patron")]);
+    assert!(failed(shell.output().unwrap(), 2).contains("stdout is closed"));
+    assert_eq!(home.names(), ["bootstrap"]);
+    // Where the secret goes elsewhere, the answer may go nowhere.
+    for (file, stdout, code) in [("1", Stdio::null(), 0), ("2", closed_pipe(), 0), ("3", full_disk(), 1)] {
+        let mut command = home.patron(&["pat", "create", file, "--expires", "1d", "--save-to", file]);
+        assert_eq!(command.stdout(stdout).output().unwrap().status.code(), Some(code), "{file}");
+        assert!(home.path().join(file).exists());
+    }
+    assert_eq!(home.names().len(), 4);
 }
 
 #[test]
@@ -175,6 +217,8 @@ fn lists_are_narrowed_sorted_and_written_in_every_form() {
     assert_eq!(names(&["--never-used"]), ["Alpha", "beta", "=1+1"]);
     assert_eq!(names(&["--filters", "lastUsed isnull"]), ["Alpha", "beta", "=1+1"]);
     assert_eq!(names(&["--unused-for", "1h"]), [""; 0]);
+    assert_eq!(names(&["--filters", "not lastUsed isnull", "--unused-for", "9000y"]), [""; 0]);
+    assert_eq!(names(&["--filters", "lastUsed isnull or not lastUsed isnull", "--never-used"]).len(), 3);
     assert_eq!(names(&["--expires-within", "1w", "--name", "BET"]), ["beta"]);
     assert_eq!(names(&["--scope", "sp:scopes:all"]), ["bootstrap"]);
     assert_eq!(names(&["--sort", "name"]), ["=1+1", "Alpha", "beta", "bootstrap"]);
@@ -213,7 +257,7 @@ fn a_dry_run_sends_nothing() {
     let patch = plan(&["pat", "patch", &id, "--name", "other"]);
     assert_eq!(patch["requests"][0]["body"], json!([{ "op": "replace", "path": "/name", "value": "other" }]));
     assert_eq!(plan(&["pat", "delete", &id])["requests"][0]["method"], "DELETE");
-    let bulk = plan(&["pat", "bulk-update", &id, "--expires", FAR]);
+    let bulk = plan(&["pat", "bulk-update", &id, &id, "--expires", FAR]);
     assert_eq!(bulk["requests"][0]["body"]["ids"], json!([id]));
     assert!(home.ok(&["pat", "delete", &id, "--dry-run"]).starts_with("DELETE http://"));
     assert_eq!(home.names(), ["bootstrap"]);
@@ -249,6 +293,8 @@ fn errors_are_a_line_or_an_object() {
     let refused = object(&["pat", "get", &unknown], 1);
     assert_eq!((&refused["status"], &refused["detailCode"]), (&json!(404), &json!("404 Not found")));
     assert_eq!((text(&refused, "trackingId").len(), refused["messages"].as_array().unwrap().len()), (32, 1));
+    let told = home.fails(&["pat", "get", &unknown, "--output", "json"], 1);
+    assert_eq!(serde_json::from_str::<Value>(&told).unwrap()["status"], 404);
     for (args, code) in [
         (vec!["pat", "delete"], 2),
         (vec!["pat", "lisst"], 2),
@@ -300,28 +346,8 @@ fn what_somebody_else_has_changed_meanwhile_is_not_undone() {
 
 /// A server that gives an access token and then, asked to create a PAT, hangs up without an answer.
 fn hangs_up(listener: &TcpListener) {
-    let token = r#"{"access_token":"a.b.c","token_type":"bearer","expires_in":900}"#;
-    let answer = format!(
-        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{token}",
-        token.len()
-    );
-    for answer in [answer.as_str(), ""] {
-        let (stream, _) = listener.accept().unwrap();
-        let mut request = BufReader::new(&stream);
-        let mut length = 0;
-        loop {
-            let mut line = String::new();
-            request.read_line(&mut line).unwrap();
-            if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
-                length = value.trim().parse().unwrap();
-            }
-            if line.trim().is_empty() {
-                break;
-            }
-        }
-        request.read_exact(&mut vec![0; length]).unwrap();
-        (&stream).write_all(answer.as_bytes()).unwrap();
-    }
+    answer_one(listener, "200 OK", ACCESS_TOKEN);
+    take_request(listener);
 }
 
 #[test]

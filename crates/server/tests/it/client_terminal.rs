@@ -90,6 +90,26 @@ fn a_deletion_is_confirmed() {
 }
 
 #[test]
+fn a_change_of_many_is_confirmed_by_id_too() {
+    let home = Home::logged_in();
+    let ids = [text(&home.create("ci"), "id"), text(&home.create("cd"), "id")];
+    for (ids, asked, typed, code) in [
+        (&ids[..1], format!("Change token {}? [y/N] ", ids[0]), "", 1),
+        (&ids[..], "Change 2 tokens? [y/N] ".to_owned(), "y", 0),
+    ] {
+        let mut args = vec!["pat", "bulk-update", "--expires", "2999-01-31"];
+        args.extend(ids.iter().map(String::as_str));
+        let mut terminal = home.at_terminal(&args);
+        terminal.exp_string(&asked).unwrap();
+        terminal.send_line(typed).unwrap();
+        terminal.exp_eof().unwrap();
+        ends(&terminal, code);
+        let left = home.json(&["pat", "list", "--never-expiring", "--never-used"]);
+        assert_eq!(left.as_array().unwrap().is_empty(), code == 0, "{left}");
+    }
+}
+
+#[test]
 fn a_table_fits_the_terminal_and_tells_how_far_away_dates_are() {
     let home = Home::logged_in();
     home.json(&["pat", "create", "name\u{202e}gpj.exe", "--expires", "10d"]);

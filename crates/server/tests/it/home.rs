@@ -1,7 +1,8 @@
 //! What the tests of the client's commands stand on: a home folder of their own, and a server.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -156,6 +157,49 @@ pub(crate) fn failed(output: Output, code: i32) -> String {
 
 pub(crate) fn text(value: &Value, field: &str) -> String {
     value[field].as_str().unwrap_or_else(|| panic!("no {field}: {value}")).to_owned()
+}
+
+/// A pipe whose reader has gone, as stdout of a command.
+pub(crate) fn closed_pipe() -> Stdio {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    writer.into()
+}
+
+/// A file on a full disk, as stdout of a command.
+pub(crate) fn full_disk() -> Stdio {
+    fs::File::options().write(true).open("/dev/full").unwrap().into()
+}
+
+/// What a server answers who asks for an access token.
+pub(crate) const ACCESS_TOKEN: &str = r#"{"access_token":"a.b.c","token_type":"bearer","expires_in":900}"#;
+
+/// Takes a connection and reads the request on it.
+pub(crate) fn take_request(listener: &TcpListener) -> TcpStream {
+    let (stream, _) = listener.accept().unwrap();
+    let mut request = BufReader::new(&stream);
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        request.read_line(&mut line).unwrap();
+        if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+        if line.trim().is_empty() {
+            break;
+        }
+    }
+    request.read_exact(&mut vec![0; length]).unwrap();
+    stream
+}
+
+/// Takes a request, answers it and hangs up.
+pub(crate) fn answer_one(listener: &TcpListener, status: &str, body: &str) {
+    let length = body.len();
+    let answer = format!(
+        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+    );
+    take_request(listener).write_all(answer.as_bytes()).unwrap();
 }
 
 /// All files below a folder.

@@ -3,7 +3,7 @@
 use clap::Args;
 use patron_core::time::Timestamp;
 
-use super::span::Span;
+use super::span::{NoSpan, Span};
 use super::{Caller, Failed, fault, terminal};
 
 /// What has to be typed where `never` is asked for at a terminal.
@@ -14,7 +14,7 @@ const ACKNOWLEDGEMENT: &str = "never expires";
 pub(super) struct ExpiryArgs {
     /// When it stops working: 90d from now (or h, w, m, y), 2027-01-31 (that day's end, UTC), 2027-01-31T12:00:00Z, or
     /// never, which asks whether that is meant
-    #[arg(long, value_name = "WHEN")]
+    #[arg(long, value_name = "WHEN", allow_hyphen_values = true)]
     expires: Option<String>,
     /// The same, as a date alone
     #[arg(long, value_name = "DATE")]
@@ -41,7 +41,7 @@ impl ExpiryArgs {
     pub(super) async fn chosen(&self) -> Result<Option<Expiry>, Failed> {
         let said = match (&self.expires, &self.expiration_date, self.never_expires) {
             (Some(text), ..) => When::read(text, Caller::now())?,
-            (None, Some(text), _) => When::At(date(text)?),
+            (None, Some(text), _) => When::At(date(text, Caller::now())?),
             (None, None, true) => return Ok(Some(Expiry::Never)),
             (None, None, false) => return Ok(None),
         };
@@ -63,20 +63,26 @@ impl When {
         if text.eq_ignore_ascii_case("never") {
             return Ok(Self::Never);
         }
-        if let Ok(span) = text.parse::<Span>() {
-            return match span.after(now) {
+        match text.parse::<Span>() {
+            Ok(span) => match span.after(now) {
                 Timestamp::MAX => Err(fault::usage(format!("'{text}' from now is beyond the year 9999"))),
                 at => Ok(Self::At(at)),
-            };
+            },
+            Err(error @ NoSpan::Least) => Err(fault::usage(format!("'{text}': {error}"))),
+            Err(NoSpan::Other) => date(text, now).map(Self::At),
         }
-        date(text).map(Self::At)
     }
 }
 
-/// A day, which means its end, or a moment.
-fn date(text: &str) -> Result<Timestamp, Failed> {
+/// A day, which means its end, or a moment; not one that has passed, also where no server is asked.
+fn date(text: &str, now: Timestamp) -> Result<Timestamp, Failed> {
     let at = Timestamp::end_of_day(text).or_else(|| Timestamp::parse(text).ok());
-    at.ok_or_else(|| fault::usage(format!("'{}' is no date: {CHOICES}", text.escape_debug())))
+    let wrong = match at {
+        Some(at) if at > now => return Ok(at),
+        Some(_) => "has passed: a token ends in the future",
+        None => "is no date",
+    };
+    Err(fault::usage(format!("'{}' {wrong}: {CHOICES}", text.escape_debug())))
 }
 
 async fn acknowledged() -> Result<Expiry, Failed> {
@@ -111,7 +117,18 @@ mod tests {
         for text in ["never", "Never", "NEVER"] {
             assert_eq!(When::read(text, now).unwrap(), When::Never);
         }
-        for text in ["", "soon", "2027-02-30", "90", "99999999y", "9000y"] {
+        for text in [
+            "",
+            "soon",
+            "2027-02-30",
+            "90",
+            "99999999y",
+            "9000y",
+            "0d",
+            "+5d",
+            "2026-12-31",
+            "2027-01-01T12:00:00Z",
+        ] {
             assert!(When::read(text, now).is_err(), "{text}");
         }
     }

@@ -18,6 +18,7 @@ mod token;
 mod token_cache;
 mod whoami;
 
+use std::borrow::Cow;
 use std::cell::Cell;
 
 use clap::Subcommand;
@@ -57,7 +58,7 @@ struct Caller {
     /// Whether the answer is to be JSON.
     json: bool,
     /// What to add when the command is interrupted just now.
-    if_interrupted: Cell<&'static str>,
+    if_interrupted: Cell<Cow<'static, str>>,
 }
 
 impl Caller {
@@ -78,7 +79,7 @@ impl Caller {
             let mut signals = Signals::new()?;
             tokio::select! {
                 done = work => done,
-                signal = signals.next() => Err(format!("{signal}{}", self.if_interrupted.get()).into()),
+                signal = signals.next() => Err(format!("{signal}{}", self.if_interrupted.take()).into()),
             }
         });
         // A thread may still wait for a line that is to be typed.
@@ -113,9 +114,16 @@ impl Signals {
     }
 }
 
+impl Command {
+    /// Whether the command's own flags ask for JSON, as `--json` does.
+    pub(super) fn is_json(&self) -> bool {
+        matches!(self, Self::Pat(args) if args.is_json())
+    }
+}
+
 /// Runs a command. `definition` is the whole command line, for what is generated from it.
 pub(super) fn run(command: Command, json: bool, definition: fn() -> clap::Command) -> Result<(), Failed> {
-    let caller = Caller { around: Surroundings::of_process(), json, if_interrupted: Cell::new("") };
+    let caller = Caller { around: Surroundings::of_process(), json, if_interrupted: Cell::default() };
     match command {
         Command::Login(args) => caller.run(login::run(&caller, args)),
         Command::Logout(args) => logout::run(&caller, &args),

@@ -1,5 +1,6 @@
 //! Lengths of time as they are typed: `12h`, `90d`, `2w`, `6m`, `1y`.
 
+use std::fmt;
 use std::str::FromStr;
 
 use patron_core::time::Timestamp;
@@ -38,24 +39,48 @@ impl Span {
     }
 }
 
-impl FromStr for Span {
-    type Err = String;
+/// Why a text is no span.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NoSpan {
+    /// It does not look like one.
+    Other,
+    /// It is nothing, or it has a sign.
+    Least,
+}
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || "expected a number and h, d, w, m (months) or y, such as 90d".to_owned();
-        let unit = text.chars().next_back().ok_or_else(wrong)?;
-        let count: u32 = text.strip_suffix(unit).and_then(|count| count.parse().ok()).ok_or_else(wrong)?;
+impl fmt::Display for NoSpan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Other => "expected a number and h, d, w, m (months) or y, such as 90d",
+            Self::Least => "a span is 1 or more, without a sign, such as 90d",
+        })
+    }
+}
+
+impl std::error::Error for NoSpan {}
+
+impl FromStr for Span {
+    type Err = NoSpan;
+
+    fn from_str(text: &str) -> Result<Self, NoSpan> {
+        let unit = text.chars().next_back().ok_or(NoSpan::Other)?;
+        let written = text.strip_suffix(unit).unwrap_or_default();
+        let digits = written.trim_start_matches(['+', '-']);
+        let count: u32 = digits.parse().map_err(|_| NoSpan::Other)?;
         let (unit, each) = match unit.to_ascii_lowercase() {
             'h' => (Unit::Hours, 1),
             'd' => (Unit::Days, 1),
             'w' => (Unit::Days, 7),
             'm' => (Unit::Months, 1),
             'y' => (Unit::Months, 12),
-            _ => return Err(wrong()),
+            _ => return Err(NoSpan::Other),
         };
+        if count == 0 || digits != written {
+            return Err(NoSpan::Least);
+        }
         // More than the calendar has is a slip of the finger.
-        let count = count.checked_mul(each).filter(|count| (1..=9_999 * 366 * 24).contains(count));
-        Ok(Self { count: count.ok_or_else(wrong)?, unit })
+        let count = count.checked_mul(each).filter(|count| *count <= 9_999 * 366 * 24);
+        Ok(Self { count: count.ok_or(NoSpan::Other)?, unit })
     }
 }
 
@@ -86,6 +111,9 @@ mod tests {
         for text in ["", "d", "90", "0d", "-1d", "+", "1.5d", "90 d", "1s", "d90", "4294967295y", "ä", "1ä"]
         {
             assert!(text.parse::<Span>().is_err(), "{text}");
+        }
+        for text in ["0d", "-1d", "+5d", "-0m"] {
+            assert_eq!(text.parse::<Span>(), Err(NoSpan::Least), "{text}");
         }
     }
 }

@@ -15,13 +15,13 @@ use super::{Caller, Failed, Work};
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(super) struct Choice {
     /// Those of this identity, by its id; me is oneself
-    #[arg(long, value_name = "ID", conflicts_with = "all")]
+    #[arg(long, value_name = "ID", conflicts_with = "all", value_parser = not_blank)]
     owner: Option<String>,
     /// Everyone's
     #[arg(long)]
     all: bool,
     /// What the server is to filter by, such as: lastUsed le 2027-01-31T00:00:00Z or lastUsed isnull
-    #[arg(long)]
+    #[arg(long, value_parser = not_blank)]
     filters: Option<String>,
     /// Not used for so long, such as 90d; one that was never used counts from its creation
     #[arg(long, value_name = "SPAN", conflicts_with = "never_used")]
@@ -39,11 +39,16 @@ pub(super) struct Choice {
     #[arg(long)]
     never_expiring: bool,
     /// With this in its name, in whatever case
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = not_blank)]
     name: Option<String>,
     /// With this scope
-    #[arg(long, value_name = "SCOPE")]
+    #[arg(long, value_name = "SCOPE", value_parser = not_blank)]
     scope: Option<String>,
+}
+
+/// A text of a choice. A blank one is a script's variable that was never set: it would choose everything there is.
+pub(super) fn not_blank(text: &str) -> Result<String, &'static str> {
+    if text.trim().is_empty() { Err("it is blank") } else { Ok(text.to_owned()) }
 }
 
 impl Choice {
@@ -78,10 +83,27 @@ impl Choice {
             Some(owner) => List::of(owner.as_str()),
             None => List::mine(),
         };
-        let list = if let Some(filters) = &self.filters { list.filters(filters.as_str()) } else { list };
-        let test = Test::of(self, Caller::now());
+        let now = Caller::now();
+        let list = if let Some(filters) = self.sent(now) { list.filters(filters) } else { list };
+        let test = Test::of(self, now);
         let found = work.connection.client.list(&list).map_err(Failed::from);
         found.try_filter(move |pat| std::future::ready(test.takes(pat)))
+    }
+}
+
+impl Choice {
+    /// What the server filters by: what was asked for, and what of the rest it can, so that it sends no tokens in vain.
+    /// Those that come are held against all of it here.
+    fn sent(&self, now: Timestamp) -> Option<String> {
+        let unused = match self.unused_for {
+            _ if self.never_used => Some("lastUsed isnull".to_owned()),
+            Some(span) => Some(format!("lastUsed le {} or lastUsed isnull", span.before(now))),
+            None => None,
+        };
+        match (&self.filters, unused) {
+            (Some(own), Some(unused)) => Some(format!("({own}) and ({unused})")),
+            (own, unused) => own.clone().or(unused),
+        }
     }
 }
 
@@ -202,6 +224,26 @@ mod tests {
             |scope: &str| taken(&Choice { scope: Some(scope.to_owned()), ..Choice::default() }).len();
         assert_eq!(scoped("idn:my-personal-access-tokens:read"), 4);
         assert_eq!((scoped("demo:x"), scoped("demo"), scoped("DEMO:X")), (4, 0, 0));
+    }
+
+    #[test]
+    fn the_server_is_asked_for_no_more_than_is_needed() {
+        let sent = |filters: Option<&str>, unused_for: Option<&str>, never_used| {
+            let choice = Choice {
+                filters: filters.map(str::to_owned),
+                unused_for: unused_for.map(|span| span.parse().unwrap()),
+                never_used,
+                ..Choice::default()
+            };
+            choice.sent(Timestamp::parse(NOW).unwrap())
+        };
+        let own = "lastUsed le 2027-01-01T00:00:00Z";
+        let unused = "lastUsed le 2027-05-31T12:00:00.000Z or lastUsed isnull";
+        assert_eq!(sent(None, None, false), None);
+        assert_eq!(sent(Some(own), None, false).as_deref(), Some(own));
+        assert_eq!(sent(None, None, true).as_deref(), Some("lastUsed isnull"));
+        assert_eq!(sent(None, Some("1d"), false).as_deref(), Some(unused));
+        assert_eq!(sent(Some(own), Some("1d"), false), Some(format!("({own}) and ({unused})")));
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! `patron pat create`: the one command whose answer holds a secret.
 
+use std::fs::{self, File};
 use std::io::IsTerminal as _;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -65,15 +68,15 @@ pub(super) async fn run(work: &Work<'_>, args: Create) -> Result<(), Failed> {
     let file = args.save_to.as_deref().map(new_file).transpose()?;
     work.caller
         .if_interrupted
-        .set("; the token may have been made, with a secret that nobody knows: see `patron pat list`");
+        .set("; the token may have been made, with a secret that nobody knows: see `patron pat list`".into());
     let made = work.connection.client.create(&request).await.map_err(|error| maybe_made(work, error))?;
-    match file {
-        None => tell(work, &made, form),
-        Some((file, path)) => {
-            work.caller.if_interrupted.set("; the token was made, and its secret is lost: delete it");
-            save(work, &made, form, file, path).await
-        }
-    }
+    work.caller.if_interrupted.set("; the token was made, and its secret is lost: delete it".into());
+    let told = match file {
+        None => tell(work, &made, form).await,
+        Some((file, path)) => save(work, &made, form, file, path).await,
+    };
+    work.caller.if_interrupted.take();
+    told
 }
 
 /// How the secret is written. To a terminal it is shown to its reader; anywhere else somebody has to have said so.
@@ -85,8 +88,19 @@ fn form(work: &Work<'_>, args: &Create) -> Result<Output, Failed> {
             "stdout is no terminal, so the secret would be written to who knows where: say --json, --output env or \
              --save-to FILE",
         )),
+        _ if args.save_to.is_none() && !args.dry_run && leads_nowhere(&std::io::stdout()) => Err(
+            fault::usage("stdout is closed or /dev/null, so the secret would be lost: take --save-to FILE"),
+        ),
         form => Ok(form),
     }
+}
+
+/// Whether what is written there is gone. What was closed when the process began is `/dev/null` by now: the runtime
+/// opens that in its place, so the two cannot be told apart.
+fn leads_nowhere(stream: &impl AsFd) -> bool {
+    let stream = stream.as_fd().try_clone_to_owned().and_then(|stream| File::from(stream).metadata());
+    let (Ok(stream), Ok(null)) = (stream, fs::metadata("/dev/null")) else { return false };
+    stream.file_type().is_char_device() && stream.rdev() == null.rdev()
 }
 
 async fn built(args: &Create) -> Result<CreatePersonalAccessTokenRequest, Failed> {
@@ -128,14 +142,18 @@ fn maybe_made(work: &Work<'_>, error: patron_client::Error) -> Failed {
     error.into()
 }
 
-fn tell(work: &Work<'_>, made: &CreatePersonalAccessTokenResponse, form: Output) -> Result<(), Failed> {
+/// Writes the secret to stdout. A reader that has gone is a failure here: it has not got what there is but once.
+async fn tell(work: &Work<'_>, made: &CreatePersonalAccessTokenResponse, form: Output) -> Result<(), Failed> {
     if form == Output::Table {
         fault::say("The secret is shown this once.");
     }
-    show::out(&text(work, made, form)?)
+    match text(work, made, form).and_then(|text| show::out(&text)) {
+        Ok(()) => Ok(()),
+        Err(error) => Err(taken_back(work, made, &format!("stdout cannot be written: {error}")).await),
+    }
 }
 
-/// Writes the secret into the file. If that fails the token is of no use to anyone and is deleted again.
+/// Writes the secret into the file.
 async fn save(
     work: &Work<'_>,
     made: &CreatePersonalAccessTokenResponse,
@@ -144,14 +162,7 @@ async fn save(
     path: &Path,
 ) -> Result<(), Failed> {
     if let Err(error) = text(work, made, form).and_then(|text| file.finish_new(&text)) {
-        let became = match work.connection.client.delete(&made.id).await {
-            Ok(()) => "the token that was made is deleted again".to_owned(),
-            Err(also) => format!(
-                "the token {} was made, its secret is lost, and it could not be deleted: {also}",
-                made.id
-            ),
-        };
-        return Err(format!("{error}; {became}").into());
+        return Err(taken_back(work, made, &error.to_string()).await);
     }
     let mut told = serde_json::to_value(made)?;
     if let Some(fields) = told.as_object_mut() {
@@ -163,6 +174,17 @@ async fn save(
     }
     fault::say(&format!("The secret is in {}.", path.display()));
     show::out(&answer::lines(&told))
+}
+
+/// Deletes the token again, whose secret has reached nobody, and says why.
+async fn taken_back(work: &Work<'_>, made: &CreatePersonalAccessTokenResponse, why: &str) -> Failed {
+    let became = match work.connection.client.delete(&made.id).await {
+        Ok(()) => "the token that was made is deleted again".to_owned(),
+        Err(also) => {
+            format!("the token {} was made, its secret is lost, and it could not be deleted: {also}", made.id)
+        }
+    };
+    format!("{why}; {became}").into()
 }
 
 /// The answer with its secret.

@@ -33,6 +33,13 @@ pub(in crate::cli) struct PatArgs {
     wide: bool,
 }
 
+impl PatArgs {
+    /// Whether the answer was asked for as one JSON document; errors are told so too then.
+    pub(in crate::cli) fn is_json(&self) -> bool {
+        self.output == Some(Output::Json)
+    }
+}
+
 #[derive(Subcommand)]
 enum PatCommand {
     /// List tokens, one's own unless others are asked for
