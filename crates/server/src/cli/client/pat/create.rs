@@ -59,7 +59,7 @@ pub(super) async fn run(work: &Work<'_>, args: Create) -> Result<(), Failed> {
     // Where the secret goes is settled before there is one.
     let form = form(work, &args)?;
     let request = match &args.body {
-        Some(path) => read_json(path)?,
+        Some(path) => read_json(path).await?,
         None => built(&args).await?,
     };
     if args.dry_run {

@@ -88,6 +88,9 @@ impl Work<'_> {
 }
 
 pub(super) async fn run(caller: &Caller, args: PatArgs) -> Result<(), Failed> {
+    if caller.json && args.output.is_some_and(|output| output != Output::Json) {
+        return Err(fault::usage("--json and another --output are two forms: give one of them"));
+    }
     let output = args.output.unwrap_or(if caller.json { Output::Json } else { Output::Table });
     if output == Output::Env && !matches!(args.command, PatCommand::Create(_)) {
         return Err(fault::usage("--output env is for a new token: no other answer has a secret"));
@@ -106,13 +109,16 @@ pub(super) async fn run(caller: &Caller, args: PatArgs) -> Result<(), Failed> {
     done
 }
 
-/// Reads JSON from a file, or from stdin where its name is `-`.
-fn read_json<T: DeserializeOwned>(path: &str) -> Result<T, Failed> {
-    let (text, shown) = if path == "-" {
-        (std::io::read_to_string(std::io::stdin()), "stdin")
-    } else {
-        (std::fs::read_to_string(path), path)
+/// Reads JSON from a file, or from stdin where its name is `-`. On a thread of its own, so that an interruption is heard
+/// while nothing comes.
+async fn read_json<T: DeserializeOwned>(path: &str) -> Result<T, Failed> {
+    let shown = if path == "-" { "stdin" } else { path };
+    let file = path.to_owned();
+    let read = move || match file.as_str() {
+        "-" => std::io::read_to_string(std::io::stdin()),
+        path => std::fs::read_to_string(path),
     };
+    let text = tokio::task::spawn_blocking(read).await?;
     let text = text.map_err(|error| format!("{shown} cannot be read: {error}"))?;
     serde_json::from_str(&text).map_err(|error| fault::usage(format!("{shown} is not what is sent: {error}")))
 }

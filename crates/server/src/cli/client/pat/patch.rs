@@ -38,7 +38,7 @@ pub(super) struct Patch {
 
 pub(super) async fn run(work: &Work<'_>, args: Patch) -> Result<(), Failed> {
     let patch: Vec<JsonPatchOperation> = match &args.raw {
-        Some(path) => read_json(path)?,
+        Some(path) => read_json(path).await?,
         None => built(work, &args).await?.into(),
     };
     if args.raw.is_none() && patch.is_empty() {
