@@ -196,7 +196,7 @@ impl<'a> Errand<'a> {
         }
         let mut summary = format!("{failed} of {} could not be {deed}", counted(self.done.len() + failed));
         if let Some(error) = self.unwritten {
-            summary += &format!("; stdout cannot be written: {error}");
+            summary = format!("{summary}; stdout cannot be written: {error}");
         }
         Err(Box::new(fault::Partly { summary, failed: self.failed }))
     }
