@@ -2,6 +2,8 @@
 //! of `rexpect`.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::process::{Command, Stdio};
 
 use rexpect::session::PtySession;
 
@@ -40,6 +42,40 @@ fn an_interrupted_question_leaves_nothing() {
     assert!(shown.contains("patron: interrupted"), "{shown}");
     ends(&terminal, 1);
     assert!(!home.profiles().exists());
+}
+
+#[test]
+fn waiting_for_stdin_can_be_interrupted() {
+    let home = Home::logged_in();
+    let mut command = home.patron(&["pat", "create", "--body", "-", "--json"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // More than a pipe holds: when it is written, it is being read.
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(&vec![b' '; 1024 * 1024]).unwrap();
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    // Its stdin stays open.
+    let status = child.wait().unwrap();
+    drop(stdin);
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!((status.code(), said.trim()), (Some(1), r#"{"error":"interrupted"}"#));
+}
+
+#[test]
+fn two_forms_at_once_are_refused() {
+    let home = Home::logged_in();
+    for form in ["table", "csv", "jsonl"] {
+        assert!(home.fails(&["pat", "list", "--json", "--output", form], 2).contains("two forms"), "{form}");
+    }
+    assert!(home.ok(&["pat", "list", "--json", "--output", "json"]).starts_with('['));
+    let said = home.fails(&["pat", "list", "--output", "json", "--nosuch"], 2);
+    assert!(said.starts_with(r#"{"error":"unexpected argument '--nosuch' found"#), "{said}");
+    assert_eq!(home.fails(&["--json", "pat"], 2).trim(), r#"{"error":"which command? --help lists them"}"#);
+    let said = home.fails(&["pat", "lst"], 2);
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(said.starts_with("patron: unrecognized subcommand 'lst'"), "{said}");
 }
 
 #[test]

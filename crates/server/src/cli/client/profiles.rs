@@ -249,8 +249,7 @@ mod tests {
         fs::write(folder.join("profiles.toml.0123456789abcdef"), "5ecret").unwrap();
         keep(&file, "b");
         assert!(file.path().is_symlink() && fs::read_to_string(&elsewhere).unwrap().contains("[profiles.b]"));
-        let names: Vec<_> =
-            fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        let names: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(names.len(), 2, "{names:?}");
     }
 
