@@ -66,19 +66,21 @@ impl Many {
         // Found out before anything is looked for.
         let asks = !(self.yes || self.dry_run);
         require_consent(!asks)?;
-        let (mut ids, is_meant) = if self.ids.is_empty() {
-            let pats: Vec<PersonalAccessToken> = pin!(self.choice.find(work)).try_collect().await?;
+        let own = &work.connection.credential.client_id;
+        let (ids, is_meant) = if self.ids.is_empty() {
+            let mut pats: Vec<PersonalAccessToken> = pin!(self.choice.find(work)).try_collect().await?;
+            pats.sort_by_key(|pat| pat.id == *own);
             let is_meant = self.dry_run || pats.is_empty() || confirmed(work, &pats, deed, self.yes).await?;
             (pats.into_iter().map(|pat| pat.id).collect(), is_meant)
         } else {
             let mut seen = HashSet::new();
-            let ids: Vec<String> = self.ids.iter().filter(|id| seen.insert(id.as_str())).cloned().collect();
+            let mut ids: Vec<String> =
+                self.ids.iter().filter(|id| seen.insert(id.as_str())).cloned().collect();
+            ids.sort_by_key(|id| id == own);
             let what = if let [id] = ids.as_slice() { format!("token {id}") } else { counted(ids.len()) };
             let is_meant = !asks || terminal::confirms(&format!("{} {what}?", deed.verb)).await?;
             (ids, is_meant)
         };
-        let own = &work.connection.credential.client_id;
-        ids.sort_by_key(|id| id == own);
         if is_meant { Ok(ids) } else { Err("not confirmed; nothing was done".into()) }
     }
 }
@@ -96,14 +98,11 @@ async fn confirmed(
     }
     // To stderr: stdout is for the answer.
     let style = Style { look: Look::of_stderr(), now: Caller::now(), wide: work.wide, owners: true };
-    // The credential's own last, as it is done.
-    let own = &work.connection.credential.client_id;
-    let mut shown = pats.to_vec();
-    shown.sort_by_key(|pat| pat.id == *own);
-    fault::say(table::table(&shown[..shown.len().min(SHOWN)], style).trim_end());
+    fault::say(table::table(&pats[..pats.len().min(SHOWN)], style).trim_end());
     if pats.len() > SHOWN {
         fault::say(&format!("… and {} more", pats.len() - SHOWN));
     }
+    let own = &work.connection.credential.client_id;
     if pats.iter().any(|pat| pat.id == *own) {
         fault::say("Among them is the token that this command itself uses.");
     }
