@@ -74,7 +74,8 @@ pub(super) fn exit(error: &Failed, json: bool) -> ExitCode {
     } else if named {
         say(&error.to_string());
     } else {
-        error.to_string().lines().for_each(|line| say(&format!("patron: {line}")));
+        // Much of it was written by a server.
+        error.to_string().lines().for_each(|line| say(&format!("patron: {}", show::harmless(line))));
     }
     ExitCode::from(if named || is_usage(error) { 2 } else { 1 })
 }
