@@ -6,7 +6,8 @@ use patron_core::clock::Clock;
 use patron_core::time::Timestamp;
 
 /// The system's clock.
-pub(crate) struct SystemClock;
+#[derive(Debug, Clone, Copy)]
+pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {

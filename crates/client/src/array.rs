@@ -1,8 +1,7 @@
 //! A JSON array that arrives in pieces, taken apart into its elements. Each is parsed by `serde_json`; here is only
 //! found where one ends. A text that breaks off, or goes on behind its end, is an error: half a list is no list.
 
-/// Bytes that one element may have.
-const ELEMENT_BYTES: usize = 1024 * 1024;
+use crate::limits::ELEMENT_BYTES;
 
 /// Why the text is no JSON array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use patron_api::{
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use secrecy::ExposeSecret as _;
+use url::Url;
 
 use crate::ambient;
 use crate::client::Client;
@@ -17,6 +18,12 @@ use crate::send::{IDEMPOTENCY_KEY, Repeatable};
 pub(crate) const PATS: [&str; 2] = ["personal-access-tokens", "v1"];
 
 impl Client {
+    /// Where PATs are on this server: all of them, or what stands below, such as a PAT by its id. Nothing is sent.
+    pub fn address_of_pats(&self, below: Option<&str>) -> Url {
+        let [first, second] = PATS;
+        below.map_or_else(|| self.url(&PATS), |below| self.url(&[first, second, below]))
+    }
+
     /// `POST /personal-access-tokens/v1`: makes a PAT of one's own (`create-personal-access-token-v1`). The answer is
     /// the only place where its secret is ever shown.
     ///

@@ -1,7 +1,6 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use patron_core::clock::Clock;
 use url::{Host, Url};
@@ -9,6 +8,7 @@ use url::{Host, Url};
 use crate::ambient::SystemClock;
 use crate::credentials::{AccessToken, Credentials};
 use crate::error::{Error, Result};
+use crate::limits::{CONNECT_TIMEOUT, READ_TIMEOUT};
 use crate::retry::Retry;
 use crate::tokens::Tokens;
 use crate::verify::Keys;
@@ -108,11 +108,6 @@ pub struct ClientBuilder {
     user_agent: String,
     clock: Arc<dyn Clock>,
 }
-
-/// How long a connection may take to come about, and a server to go on with its answer. Patron breaks off after a
-/// minute what takes longer.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-const READ_TIMEOUT: Duration = Duration::from_secs(75);
 
 /// What `localhost` and the names below it are (RFC 6761 section 6.3); the port is the URL's.
 const LOOPBACK: [SocketAddr; 2] = [

@@ -4,6 +4,8 @@ use patron_api::TokenResponse;
 use patron_core::time::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 
+use crate::limits::RENEWED_BEFORE_MILLIS;
+
 /// A PAT to exchange: its id is the `client_id`, its secret the `client_secret` (RFC 6749 section 2.3.1).
 ///
 /// The secret is erased from memory when the last copy goes, and `Debug` does not show it.
@@ -46,10 +48,6 @@ pub struct AccessToken {
     obtained: Timestamp,
     ends: Timestamp,
 }
-
-/// A token is renewed this long before it ends, or a tenth of its life before, whichever is less: what is under way
-/// with it should arrive while it is good.
-const RENEWED_BEFORE_MILLIS: i64 = 60_000;
 
 impl AccessToken {
     /// An access token that somebody else has kept; see [`ClientBuilder::access_token`](crate::ClientBuilder::access_token).

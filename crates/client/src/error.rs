@@ -2,7 +2,10 @@ use std::fmt;
 use std::time::Duration;
 
 use patron_api::{ErrorMessage, ErrorResponse, OAuthErrorResponse, RateLimitResponse, UnauthorizedResponse};
+use patron_core::name::moves_cursor;
 use reqwest::StatusCode;
+
+use crate::limits::LINE_CHARS;
 
 /// A result of this client.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -84,16 +87,9 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// Characters of a server's text that one line shows.
-const LINE_CHARS: usize = 500;
-
 /// A text that somebody else has written, as one line: nothing in it moves the cursor or turns the direction.
 fn one_line(text: &str) -> String {
-    let plain = |c: char| {
-        let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if c.is_control() || turns || matches!(c, '\u{2028}' | '\u{2029}') { ' ' } else { c }
-    };
-    text.chars().take(LINE_CHARS).map(plain).collect()
+    text.chars().take(LINE_CHARS).map(|c| if moves_cursor(c) { ' ' } else { c }).collect()
 }
 
 impl Error {

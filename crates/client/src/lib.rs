@@ -6,6 +6,7 @@ mod calls;
 mod client;
 mod credentials;
 mod error;
+mod limits;
 mod list;
 mod retry;
 mod send;
@@ -13,6 +14,7 @@ mod tokens;
 mod turns;
 mod verify;
 
+pub use ambient::SystemClock;
 pub use client::{Client, ClientBuilder};
 pub use credentials::{AccessToken, Credentials};
 pub use error::{Error, Refusal, Result};

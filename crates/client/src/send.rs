@@ -1,7 +1,5 @@
 //! One request, repeated where that is right, and its answer read within bounds.
 
-use std::time::Duration;
-
 use futures_util::StreamExt as _;
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
@@ -11,16 +9,11 @@ use url::Url;
 
 use crate::client::Client;
 use crate::error::{self, Error, Result};
+use crate::limits::{ANSWER_BYTES, ANSWER_TIMEOUT};
 use crate::retry::{Retry, retry_after};
 
 /// Names a request, so that a server that knows it carries it out once however often it is sent.
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-
-/// Bytes that an answer may have which is read whole. 25 PATs with 100 scopes of 255 characters each stay below.
-const ANSWER_BYTES: usize = 4 * 1024 * 1024;
-
-/// How long it may take, however slowly it drips.
-const ANSWER_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// Whether a request may be sent again when nobody knows if it was carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -72,9 +72,7 @@ impl Client {
     }
 
     /// The access token in use, if there is one: to keep it for later.
-    // Asynchronous, so that where it is kept may change.
-    #[expect(clippy::unused_async, reason = "its callers await it")]
-    pub async fn kept_token(&self) -> Option<AccessToken> {
+    pub fn kept_token(&self) -> Option<AccessToken> {
         self.inner.tokens.with(|kept| kept.clone())
     }
 

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::client::Client;
 use crate::error::{Error, Result};
+use crate::limits::{KEYS_KEPT_SECONDS, KEYS_LOOKED_SECONDS, LEEWAY_SECONDS, TOKEN_BYTES};
 use crate::send::Repeatable;
 use crate::turns::Turns;
 
@@ -46,16 +47,6 @@ const ALGORITHMS: [Algorithm; 9] = [
     Algorithm::PS512,
     Algorithm::EdDSA,
 ];
-
-/// How long the server's keys are kept. As long as Patron lets them be cached.
-const KEPT_SECONDS: i64 = 300;
-/// A key that is not there is looked for anew at most this often, and by one caller at a time, so that forged `kid`s
-/// make no flood of requests.
-const LOOKED_SECONDS: i64 = 10;
-/// Bytes that a token may have. Headers, where tokens travel, are kept shorter by most servers.
-const TOKEN_BYTES: usize = 64 * 1024;
-/// How far the clocks of the server and of this machine may be apart.
-const LEEWAY_SECONDS: i64 = 5;
 
 /// The server's public keys, as they were fetched last.
 #[derive(Default)]
@@ -168,11 +159,11 @@ impl Client {
         let kept = self.inner.keys.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let kept = kept.as_ref()?;
         let age = self.inner.clock.now().seconds() - kept.at.seconds();
-        if !(0..KEPT_SECONDS).contains(&age) {
+        if !(0..KEYS_KEPT_SECONDS).contains(&age) {
             return None;
         }
         let found = find(&kept.keys, wanted);
-        (found.is_some() || age < LOOKED_SECONDS).then(|| found.ok_or_else(unknown_key))
+        (found.is_some() || age < KEYS_LOOKED_SECONDS).then(|| found.ok_or_else(unknown_key))
     }
 }
 

@@ -35,6 +35,14 @@ pub fn could_be_name(text: &str) -> bool {
     text.len() <= 4 * NAME_CHARS && text.chars().count() <= NAME_CHARS && !text.chars().any(char::is_control)
 }
 
+/// Whether a character in a text that somebody chose would move a terminal's cursor, break its line or turn the line's
+/// direction: controls, the Unicode line separators, and the marks of the bidirectional algorithm (UAX #9 section 2).
+pub fn moves_cursor(c: char) -> bool {
+    let turns =
+        matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || turns || matches!(c, '\u{2028}' | '\u{2029}')
+}
+
 /// The name of a tenant: a DNS label of lowercase letters, digits and inner hyphens, at most 63.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TenantName(String);

@@ -69,7 +69,7 @@ impl Format {
     /// What stands before the first event.
     fn opening(self) -> Result<Vec<u8>> {
         match self {
-            Self::Csv => csv_lines([COLUMNS.map(Cow::Borrowed)].into_iter()),
+            Self::Csv => csv_lines([COLUMNS.map(Cow::Borrowed)]),
             Self::Ndjson => Ok(Vec::new()),
         }
     }
@@ -90,10 +90,13 @@ impl Format {
     }
 }
 
-fn csv_lines<'a>(rows: impl Iterator<Item = [Cow<'a, str>; COLUMNS.len()]>) -> Result<Vec<u8>> {
+/// Rows as RFC 4180 has them.
+pub(crate) fn csv_lines<C: AsRef<str>, const N: usize>(
+    rows: impl IntoIterator<Item = [C; N]>,
+) -> Result<Vec<u8>> {
     let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
     for row in rows {
-        writer.write_record(row.iter().map(|cell| cell.as_bytes())).map_err(Error::internal)?;
+        writer.write_record(row.iter().map(|cell| cell.as_ref().as_bytes())).map_err(Error::internal)?;
     }
     writer.into_inner().map_err(Error::internal)
 }

@@ -1,21 +1,7 @@
 //! The system's clock and randomness: the only places where either is taken from thin air.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
-use patron_core::clock::{Clock, Entropy};
-use patron_core::time::Timestamp;
-
-/// The system's clock.
-#[derive(Debug, Clone, Copy)]
-pub struct SystemClock;
-
-impl Clock for SystemClock {
-    fn now(&self) -> Timestamp {
-        #[expect(clippy::disallowed_methods, reason = "this is the clock that everything else is given")]
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
-    }
-}
+pub use patron_client::SystemClock;
+use patron_core::clock::Entropy;
 
 /// The operating system's randomness.
 #[derive(Debug, Clone, Copy)]

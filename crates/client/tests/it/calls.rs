@@ -216,7 +216,7 @@ async fn tokens_are_asked_about_as_the_pat() {
     assert_eq!(asked[0].body, format!("token=some+token&client_id={ID}&client_secret={SECRET}"));
     assert_eq!((asked[1].path.as_str(), asked[0].header("authorization")), ("/oauth/revoke", None));
     // The one that was revoked is no longer in use.
-    assert!(client.kept_token().await.is_none());
+    assert!(client.kept_token().is_none());
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use std::os::fd::AsFd;
 use anstream::stream::RawStream;
 use anstream::{AutoStream, ColorChoice};
 use comfy_table::{Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table, presets};
+use patron_core::name::moves_cursor;
 use serde_json::Value;
 use unicode_width::UnicodeWidthStr as _;
 
@@ -195,9 +196,7 @@ pub(super) fn cell(value: &Value) -> String {
 
 /// A text that neither moves the cursor nor turns its line round: people choose names.
 pub(super) fn harmless(text: &str) -> String {
-    let turns = |c| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let breaks = |c| matches!(c, '\u{2028}' | '\u{2029}');
-    text.chars().map(|c| if c.is_control() || turns(c) || breaks(c) { '\u{fffd}' } else { c }).collect()
+    text.chars().map(|c| if moves_cursor(c) { '\u{fffd}' } else { c }).collect()
 }
 
 #[cfg(test)]

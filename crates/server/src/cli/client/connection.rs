@@ -29,8 +29,8 @@ impl Connection {
     }
 
     /// Keeps the access token in use for the next command; none, if it was refused and there is no other.
-    pub(super) async fn keep_token(&self) {
-        match self.client.kept_token().await {
+    pub(super) fn keep_token(&self) {
+        match self.client.kept_token() {
             Some(token) => self.cache.put(&self.credential, &[], &token),
             None => drop(self.cache.take_all(&self.credential)),
         }

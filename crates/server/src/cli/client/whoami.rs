@@ -18,7 +18,7 @@ pub(super) async fn run(caller: &Caller, args: &Whoami) -> Result<(), Failed> {
     let credential = &connection.credential;
     // An old access token would say that a credential works which has ended meanwhile.
     let token = connection.client.fresh_token().await?;
-    connection.keep_token().await;
+    connection.keep_token();
     // Not every server tells these, and not to every credential.
     let pat = connection.pat(&credential.client_id).await.ok();
     let seen = connection.client.introspect(token.expose()).await.ok().filter(|seen| seen.active);

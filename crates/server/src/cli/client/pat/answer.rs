@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::super::{fault, show};
 use super::table::{self, Style};
 use super::{Caller, Failed, Output, Work};
-use crate::export::harmless;
+use crate::export::{csv_lines, harmless};
 
 /// Bytes that are gathered before they are written.
 const GATHERED: usize = 8 * 1024;
@@ -53,7 +53,7 @@ impl ListWriter {
         };
         let mut list = Self { form, gathered: String::new(), rows: 0 };
         if matches!(list.form, Form::Csv) {
-            list.gathered = csv_line(COLUMNS.iter())?;
+            list.gathered = csv_line(COLUMNS)?;
         }
         Ok(list)
     }
@@ -73,7 +73,7 @@ impl ListWriter {
                 self.gathered += &serde_json::to_string(&pat)?;
                 self.gathered.push('\n');
             }
-            Form::Csv => self.gathered += &csv_line(cells(&pat).iter())?,
+            Form::Csv => self.gathered += &csv_line(cells(&pat))?,
         }
         self.rows += 1;
         if self.gathered.len() < GATHERED {
@@ -152,10 +152,8 @@ fn cells(pat: &PersonalAccessToken) -> [String; COLUMNS.len()] {
     ]
 }
 
-fn csv_line<T: AsRef<[u8]>>(cells: impl Iterator<Item = T>) -> Result<String, Failed> {
-    let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
-    writer.write_record(cells)?;
-    Ok(String::from_utf8(writer.into_inner()?)?)
+fn csv_line<C: AsRef<str>>(cells: [C; COLUMNS.len()]) -> Result<String, Failed> {
+    Ok(String::from_utf8(csv_lines([cells])?)?)
 }
 
 #[cfg(test)]
@@ -171,7 +169,7 @@ mod tests {
             "owner": { "type": "IDENTITY", "id": "2", "name": "@Jane, \"Doe\"" }, "lastUsed": null,
         }))
         .unwrap();
-        let line = csv_line(cells(&pat).iter()).unwrap();
+        let line = csv_line(cells(&pat)).unwrap();
         assert_eq!(
             line,
             "1,'=cmd|' /C calc'!A0,'+x y,2,\"'@Jane, \"\"Doe\"\"\",2027-05-31T12:00:00.000Z,,,false,43200,\r\n"

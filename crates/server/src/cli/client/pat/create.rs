@@ -168,7 +168,7 @@ async fn save(
     if let Some(fields) = told.as_object_mut() {
         fields.remove("secret");
     }
-    if work.is_json() {
+    if work.caller.json {
         told["savedTo"] = json!(path.display().to_string());
         return show::out(&show::pretty(&told));
     }

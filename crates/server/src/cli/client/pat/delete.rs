@@ -32,7 +32,7 @@ pub(super) async fn run(work: &Work<'_>, args: Delete) -> Result<(), Failed> {
     }
     errand.is_through();
     if !errand.is_futile() {
-        if work.is_json() {
+        if work.caller.json {
             let told = show::pretty(&json!({ "deleted": errand.done() }));
             errand.tell(|| show::out(&told));
         } else if errand.done().is_empty() {

@@ -92,7 +92,7 @@ async fn confirmed(
     deed: &Deed,
     yes: bool,
 ) -> Result<bool, Failed> {
-    if yes && work.is_json() {
+    if yes && work.caller.json {
         // A program has nothing of a table.
         return Ok(true);
     }
@@ -203,7 +203,7 @@ impl<'a> Errand<'a> {
 
 /// A bar on stderr, where there is a terminal and enough to do.
 fn bar(work: &Work<'_>, count: usize) -> ProgressBar {
-    let shown = count > BAR_FROM && !work.is_json() && std::io::stderr().is_terminal();
+    let shown = count > BAR_FROM && !work.caller.json && std::io::stderr().is_terminal();
     let target = if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let bar = ProgressBar::with_draw_target(Some(count as u64), target);
     let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} {eta}");

@@ -80,13 +80,6 @@ struct Work<'a> {
     wide: bool,
 }
 
-impl Work<'_> {
-    /// Whether what is no list of tokens is told in JSON too.
-    fn is_json(&self) -> bool {
-        self.caller.json || self.output == Output::Json
-    }
-}
-
 pub(super) async fn run(caller: &Caller, args: PatArgs) -> Result<(), Failed> {
     if caller.json && args.output.is_some_and(|output| output != Output::Json) {
         return Err(fault::usage("--json and another --output are two forms: give one of them"));
@@ -105,7 +98,7 @@ pub(super) async fn run(caller: &Caller, args: PatArgs) -> Result<(), Failed> {
         PatCommand::Delete(args) => delete::run(&work, args).await,
         PatCommand::BulkUpdate(args) => bulk_update::run(&work, args).await,
     };
-    work.connection.keep_token().await;
+    work.connection.keep_token();
     done
 }
 

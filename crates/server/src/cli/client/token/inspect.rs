@@ -26,7 +26,7 @@ pub(super) async fn run(caller: &Caller, args: &Inspect, credential: Credential)
         Some(_) => return Err(fault::usage("a token is no argument: give - and the token on stdin")),
         None => {
             let token = connection.client.token().await?;
-            connection.keep_token().await;
+            connection.keep_token();
             token.expose().to_owned().into()
         }
     };
