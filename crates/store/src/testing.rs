@@ -48,7 +48,7 @@ impl Fixture {
         let clock = Arc::new(ManualClock::new(Timestamp::parse("2027-03-01T12:00:00Z").unwrap()));
         let url = format!("sqlite:{}", path.display());
         let entropy = Arc::new(Counter(AtomicU64::new(1)));
-        let store = Store::open(&url, clock.clone(), entropy).await.unwrap();
+        let store = Store::open(&url, clock.clone(), entropy, clock.clone()).await.unwrap();
         let tenant = store.create_tenant(operator(), TenantName::default_tenant()).await.unwrap().key;
         Self { store, clock, tenant, path, _directory: directory }
     }
@@ -56,6 +56,11 @@ impl Fixture {
     /// The file itself, for what no statement of Patron's does.
     pub(crate) fn file(&self) -> rusqlite::Connection {
         rusqlite::Connection::open(&self.path).unwrap()
+    }
+
+    /// Runs statements that no statement of Patron's does.
+    pub(crate) async fn sql(&self, sql: &'static str) {
+        self.store.db.write("test", move |tx| Box::pin(tx.execute_script(sql))).await.unwrap();
     }
 
     /// How the engine goes about a statement.

@@ -478,10 +478,13 @@ async fn deleting_ends_everything_for_good() {
 async fn second_node(patron: &Patron) -> Patron {
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
     let url = format!("sqlite:{}", patron.dir.path().join("patron.db").display());
-    let store = Store::open(&url, patron.clock.clone(), entropy.clone()).await.unwrap();
+    let store = Store::open(&url, patron.clock.clone(), entropy.clone(), patron.clock.clone()).await.unwrap();
     let master = MasterKey::from_text(&"01".repeat(32)).ok().unwrap();
     let settings = Arc::clone(&patron.app.settings);
-    let app = App::build(settings, store, master, patron.clock.clone(), entropy).await.ok().unwrap();
+    let app = App::build(settings, store, master, patron.clock.clone(), entropy, patron.clock.clone())
+        .await
+        .ok()
+        .unwrap();
     let app = Arc::new(app);
     Patron {
         front: Front::new(Arc::clone(&app)),

@@ -73,7 +73,7 @@ impl Patron {
         let clock = Arc::new(ManualClock::new(Timestamp::parse(START).unwrap()));
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
         let url = format!("sqlite:{}", dir.path().join("patron.db").display());
-        let store = Store::open(&url, clock.clone(), entropy.clone()).await.unwrap();
+        let store = Store::open(&url, clock.clone(), entropy.clone(), clock.clone()).await.unwrap();
         let master = || MasterKey::from_text(TEST_MASTER_KEY).ok().unwrap();
         let now = clock.now();
         let catalogue = patron_core::rights::Catalogue::new(&settings.levels, &settings.scopes).unwrap();
@@ -100,7 +100,10 @@ impl Patron {
             secret: made.secret.expose().to_owned(),
             owner: made.admin.id.to_string(),
         };
-        let app = App::build(Arc::new(settings), store, master(), clock.clone(), entropy).await.ok().unwrap();
+        let app = App::build(Arc::new(settings), store, master(), clock.clone(), entropy, clock.clone())
+            .await
+            .ok()
+            .unwrap();
         let app = Arc::new(app);
         // Dropped with the runtime of the test.
         let recorder = Arc::clone(&app.recorder);
