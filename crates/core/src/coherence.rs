@@ -89,18 +89,18 @@ pub enum Step {
     },
     /// Forget what the entries name that were read.
     Apply,
-    /// In the transaction of the reading, set `seen` and `renewals` in the node's row if that row is there and has a
-    /// lower `renewals`, and commit. Not before the commit has returned is it done.
+    /// In the transaction of the reading, set `seen` and `renewals` in the node's row **if its `renewals` is one lower**,
+    /// and commit. Not before the commit has returned is it done. The condition makes sure that the row was there
+    /// before the reading began, and so was waited for: no statement that comes late can have made it since.
     Renew {
         /// The last entry that was applied.
         seen: i64,
         /// This renewal's number.
         renewals: i64,
     },
-    /// Enter the node's row, if there is none, and commit. Nothing is trusted for that.
+    /// Enter the node's row, or set it if it is there with a lower `renewals`, and commit. Its `seen` is 0: what the
+    /// node has applied may be of another server's feed. Nothing is trusted for that.
     Register {
-        /// The last entry that was applied.
-        seen: i64,
         /// This attempt's number.
         renewals: i64,
     },
@@ -124,9 +124,9 @@ pub enum Outcome {
     Applied,
     /// The renewal was committed.
     Renewed,
-    /// There is no row to renew.
+    /// There is no such row to renew.
     RowMissing,
-    /// The row was entered, or was there.
+    /// The row was entered or set.
     Registered,
     /// Told of a change, or enough time has passed.
     Woken,
@@ -169,10 +169,12 @@ impl Follower {
     /// Takes what came of the step, and says what to do next. An outcome that is none of the step's is a failure.
     pub fn done(&mut self, outcome: Outcome) -> Step {
         self.step = match (self.step, outcome) {
-            (Step::Connect, Outcome::Connected)
-            | (Step::Rest, Outcome::Woken)
-            | (Step::Register { .. }, Outcome::Registered) => {
-                // After registering too: a change that came before the row was waited for by nobody.
+            // After each interruption anew: nobody knows what became of the statement that was under way.
+            (Step::Connect, Outcome::Connected) | (Step::Renew { .. }, Outcome::RowMissing) => {
+                Step::Register { renewals: self.next_number() }
+            }
+            // After registering too: a change that came before the row has waited for nobody.
+            (Step::Register { .. }, Outcome::Registered) | (Step::Rest, Outcome::Woken) => {
                 Step::Read { after: self.seen }
             }
             (Step::Read { .. }, Outcome::Read { asked, last }) => {
@@ -181,14 +183,11 @@ impl Follower {
             }
             (Step::Apply, Outcome::Applied) => {
                 self.seen = self.last;
-                Step::Renew { seen: self.seen, renewals: self.next_renewal() }
+                Step::Renew { seen: self.seen, renewals: self.next_number() }
             }
             (Step::Renew { .. }, Outcome::Renewed) => {
                 self.trusted_until = self.asked.plus(self.terms.lease);
                 Step::Rest
-            }
-            (Step::Renew { .. }, Outcome::RowMissing) => {
-                Step::Register { seen: self.seen, renewals: self.next_renewal() }
             }
             _ => Step::Connect,
         };
@@ -202,7 +201,7 @@ impl Follower {
 
     /// Each attempt has its own number, whatever became of the one before: a late one is then known as such, and a row
     /// that is entered anew never looks like the one that somebody saw standing still.
-    const fn next_renewal(&mut self) -> i64 {
+    const fn next_number(&mut self) -> i64 {
         self.renewals = self.renewals.saturating_add(1);
         self.renewals
     }
