@@ -79,8 +79,7 @@ pub struct NodeRow {
 /// What a node's follower does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Step {
-    /// Open a connection for following, and retire all others that the node has: the server behind them may no longer
-    /// be the one that changes are made on.
+    /// Open a connection for following, to a server that takes writes.
     Connect,
     /// Look at the clock, *then* begin a read-write transaction and read the feed.
     Read {
@@ -111,7 +110,7 @@ pub enum Step {
 /// What came of a [`Step`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Outcome {
-    /// There is a connection, and no other is used any more.
+    /// There is a connection.
     Connected,
     /// The feed was read.
     Read {
@@ -142,6 +141,7 @@ pub struct Follower {
     step: Step,
     seen: i64,
     renewals: i64,
+    registered: i64,
     /// The reading that is under way: when it began, and how far the feed went.
     asked: Steady,
     last: i64,
@@ -153,7 +153,16 @@ impl Follower {
     pub const fn new(seen: i64, terms: Terms) -> Self {
         let nothing = Steady(0);
         let step = Step::Connect;
-        Self { terms, step, seen, renewals: 0, asked: nothing, last: seen, trusted_until: nothing }
+        Self {
+            terms,
+            step,
+            seen,
+            renewals: 0,
+            registered: 0,
+            asked: nothing,
+            last: seen,
+            trusted_until: nothing,
+        }
     }
 
     /// What to do now.
@@ -166,6 +175,16 @@ impl Follower {
         self.trusted_until
     }
 
+    /// The number of the registration that is in force, or 0 before the first.
+    ///
+    /// Whatever else the node reads, it must read on a server that has all that this memory was told of; the one that
+    /// was followed before may be stale by now, and still be there. So a connection that is opened notes this number,
+    /// then makes sure that the server takes writes and shows the node's row with this `renewals` or a higher one, and
+    /// is used only while the number is still the same.
+    pub const fn registered(&self) -> i64 {
+        self.registered
+    }
+
     /// Takes what came of the step, and says what to do next. An outcome that is none of the step's is a failure.
     pub fn done(&mut self, outcome: Outcome) -> Step {
         self.step = match (self.step, outcome) {
@@ -174,9 +193,11 @@ impl Follower {
                 Step::Register { renewals: self.next_number() }
             }
             // After registering too: a change that came before the row has waited for nobody.
-            (Step::Register { .. }, Outcome::Registered) | (Step::Rest, Outcome::Woken) => {
+            (Step::Register { renewals }, Outcome::Registered) => {
+                self.registered = renewals;
                 Step::Read { after: self.seen }
             }
+            (Step::Rest, Outcome::Woken) => Step::Read { after: self.seen },
             (Step::Read { .. }, Outcome::Read { asked, last }) => {
                 (self.asked, self.last) = (asked, last);
                 Step::Apply
@@ -280,3 +301,10 @@ impl Roll {
         now >= standing.since.plus(self.terms.over)
     }
 }
+
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod search;
+#[cfg(test)]
+mod world;
