@@ -79,8 +79,7 @@ pub struct NodeRow {
 /// What a node's follower does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Step {
-    /// Open a connection for following, and retire all others that the node has: the server behind them may no longer
-    /// be the one that changes are made on.
+    /// Open a connection for following, to a server that takes writes.
     Connect,
     /// Look at the clock, *then* begin a read-write transaction and read the feed.
     Read {
@@ -89,18 +88,18 @@ pub enum Step {
     },
     /// Forget what the entries name that were read.
     Apply,
-    /// In the transaction of the reading, set `seen` and `renewals` in the node's row if that row is there and has a
-    /// lower `renewals`, and commit. Not before the commit has returned is it done.
+    /// In the transaction of the reading, set `seen` and `renewals` in the node's row **if its `renewals` is one lower**,
+    /// and commit. Not before the commit has returned is it done. The condition makes sure that the row was there
+    /// before the reading began, and so was waited for: no statement that comes late can have made it since.
     Renew {
         /// The last entry that was applied.
         seen: i64,
         /// This renewal's number.
         renewals: i64,
     },
-    /// Enter the node's row, if there is none, and commit. Nothing is trusted for that.
+    /// Enter the node's row, or set it if it is there with a lower `renewals`, and commit. Its `seen` is 0: what the
+    /// node has applied may be of another server's feed. Nothing is trusted for that.
     Register {
-        /// The last entry that was applied.
-        seen: i64,
         /// This attempt's number.
         renewals: i64,
     },
@@ -111,7 +110,7 @@ pub enum Step {
 /// What came of a [`Step`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Outcome {
-    /// There is a connection, and no other is used any more.
+    /// There is a connection.
     Connected,
     /// The feed was read.
     Read {
@@ -124,9 +123,9 @@ pub enum Outcome {
     Applied,
     /// The renewal was committed.
     Renewed,
-    /// There is no row to renew.
+    /// There is no such row to renew.
     RowMissing,
-    /// The row was entered, or was there.
+    /// The row was entered or set.
     Registered,
     /// Told of a change, or enough time has passed.
     Woken,
@@ -142,6 +141,7 @@ pub struct Follower {
     step: Step,
     seen: i64,
     renewals: i64,
+    registered: i64,
     /// The reading that is under way: when it began, and how far the feed went.
     asked: Steady,
     last: i64,
@@ -153,7 +153,16 @@ impl Follower {
     pub const fn new(seen: i64, terms: Terms) -> Self {
         let nothing = Steady(0);
         let step = Step::Connect;
-        Self { terms, step, seen, renewals: 0, asked: nothing, last: seen, trusted_until: nothing }
+        Self {
+            terms,
+            step,
+            seen,
+            renewals: 0,
+            registered: 0,
+            asked: nothing,
+            last: seen,
+            trusted_until: nothing,
+        }
     }
 
     /// What to do now.
@@ -166,29 +175,40 @@ impl Follower {
         self.trusted_until
     }
 
+    /// The number of the registration that is in force, or 0 before the first.
+    ///
+    /// Whatever else the node reads, it must read on a server that has all that this memory was told of; the one that
+    /// was followed before may be stale by now, and still be there. So a connection that is opened notes this number,
+    /// then makes sure that the server takes writes and shows the node's row with this `renewals` or a higher one, and
+    /// is used only while the number is still the same.
+    pub const fn registered(&self) -> i64 {
+        self.registered
+    }
+
     /// Takes what came of the step, and says what to do next. An outcome that is none of the step's is a failure.
     pub fn done(&mut self, outcome: Outcome) -> Step {
         self.step = match (self.step, outcome) {
-            (Step::Connect, Outcome::Connected)
-            | (Step::Rest, Outcome::Woken)
-            | (Step::Register { .. }, Outcome::Registered) => {
-                // After registering too: a change that came before the row was waited for by nobody.
+            // After each interruption anew: nobody knows what became of the statement that was under way.
+            (Step::Connect, Outcome::Connected) | (Step::Renew { .. }, Outcome::RowMissing) => {
+                Step::Register { renewals: self.next_number() }
+            }
+            // After registering too: a change that came before the row has waited for nobody.
+            (Step::Register { renewals }, Outcome::Registered) => {
+                self.registered = renewals;
                 Step::Read { after: self.seen }
             }
+            (Step::Rest, Outcome::Woken) => Step::Read { after: self.seen },
             (Step::Read { .. }, Outcome::Read { asked, last }) => {
                 (self.asked, self.last) = (asked, last);
                 Step::Apply
             }
             (Step::Apply, Outcome::Applied) => {
                 self.seen = self.last;
-                Step::Renew { seen: self.seen, renewals: self.next_renewal() }
+                Step::Renew { seen: self.seen, renewals: self.next_number() }
             }
             (Step::Renew { .. }, Outcome::Renewed) => {
                 self.trusted_until = self.asked.plus(self.terms.lease);
                 Step::Rest
-            }
-            (Step::Renew { .. }, Outcome::RowMissing) => {
-                Step::Register { seen: self.seen, renewals: self.next_renewal() }
             }
             _ => Step::Connect,
         };
@@ -202,7 +222,7 @@ impl Follower {
 
     /// Each attempt has its own number, whatever became of the one before: a late one is then known as such, and a row
     /// that is entered anew never looks like the one that somebody saw standing still.
-    const fn next_renewal(&mut self) -> i64 {
+    const fn next_number(&mut self) -> i64 {
         self.renewals = self.renewals.saturating_add(1);
         self.renewals
     }
@@ -281,3 +301,10 @@ impl Roll {
         now >= standing.since.plus(self.terms.over)
     }
 }
+
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod search;
+#[cfg(test)]
+mod world;

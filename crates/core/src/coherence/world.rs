@@ -1,0 +1,792 @@
+//! The model's world: one database and the standby that takes its place, the nodes, a process that changes things,
+//! and observers of the rows. Everything that decides is the code of the parent module; here is only what can happen
+//! to it, and what [`Setup::flaw`] takes away from it.
+//!
+//! A change ends the version of a thing before it, and its entry's number is the new version's. So a memory is right
+//! when the version that it holds is at least the last one that was answered.
+
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+
+use super::{Follower, NodeRow, Outcome, Roll, Steady, Step, Terms, Verdict, Wait};
+use crate::id::NodeId;
+
+/// A lease of two units on a clock that may be wrong by a quarter: it gains or loses one unit in four at most.
+pub(super) const TERMS: Terms = Terms::new(2, 25, 1);
+const UNITS_BETWEEN_SKEWS: u8 = 3;
+
+/// What a world consists of, and how much may go wrong in it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Setup {
+    pub(super) nodes: usize,
+    pub(super) observers: usize,
+    pub(super) changes: i64,
+    /// Statements, or answers to them, that are lost or late.
+    pub(super) losses: u8,
+    /// Nodes that are killed or leave, and start again under a new id.
+    pub(super) ends: u8,
+    pub(super) failover: Failover,
+    /// Observers delete a row some time after they have found it; otherwise at once.
+    pub(super) late_deletes: bool,
+    /// A follower reads and applies in one, and hears the answer as soon as there is one; what a request loads is
+    /// kept at once. The orders that this leaves out are looked at in worlds of one node; it makes room for more.
+    pub(super) coarse: bool,
+    /// Whose clock is slow; the others' are fast.
+    pub(super) slow: Slow,
+    pub(super) flaw: Option<Flaw>,
+}
+
+/// What becomes of the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Failover {
+    /// Nothing.
+    Never,
+    /// The standby takes over and has all that was committed. The old one can still be reached and read.
+    Synchronous,
+    /// The same, but the last commit may be missing.
+    Asynchronous,
+}
+
+/// Whose clock is slow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Slow {
+    Nodes,
+    Others,
+}
+
+/// A part of the protocol that is left out, to see that it is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flaw {
+    TrustFromTheAnswer,
+    TrustOnceRegistered,
+    RenewBeforeApplying,
+    LoadWithoutEpoch,
+    LeaveBeforeTrustEnds,
+    NumbersStartAgain,
+    WaitWithoutDrift,
+    WaitWithoutMargin,
+    WaitForRowsOfTheOldServer,
+    ObserveWithoutDrift,
+    ObserveWithoutMargin,
+    DeleteWhateverTheNumber,
+    RenewWhateverTheNumber,
+    RenewElsewhereThanRead,
+    RenewWithoutStandby,
+    RegisterWithWhatWasSeen,
+    TakeTheLastEntryForGranted,
+    KeepConnections,
+    ConnectToAnyServer,
+}
+
+/// What can happen next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Action {
+    /// A unit of true time passes; with `skewed`, slow clocks stand still in it and fast ones move by two.
+    Tick { skewed: bool },
+    /// The change is committed. It is answered as soon as it may be: later would be safer.
+    Commit,
+    /// The follower takes its next step, as far as the database.
+    Follow { node: usize, server: usize },
+    /// The answer to the follower's renewal arrives.
+    Hear { node: usize },
+    /// The statement is lost, or carried out and its answer lost.
+    Lose { node: usize },
+    /// The statement is carried out some time after the follower has given it up.
+    Delay { node: usize },
+    /// What was late is carried out.
+    Land,
+    /// A request finds nothing in memory and reads the database.
+    Load { node: usize, server: usize },
+    /// What it read is put into memory, if it may.
+    Keep { node: usize },
+    /// The node is killed.
+    Kill { node: usize },
+    /// The node prepares to leave, and then leaves.
+    Leave { node: usize },
+    /// The node starts anew.
+    Start { node: usize },
+    /// An observer looks at the rows.
+    Observe { observer: usize },
+    /// It deletes the row that it found standing still.
+    Delete { observer: usize },
+    /// The standby takes over.
+    Promote { complete: bool },
+}
+
+#[derive(Debug, Clone, Default)]
+struct Server {
+    /// The version that it holds, and the number of the feed's last entry.
+    version: i64,
+    last: i64,
+    /// The last entry is one that the standby never got, about another thing: it could be seen, and was not committed.
+    foreign: bool,
+    rows: Vec<NodeRow>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Statement {
+    Renew(NodeRow),
+    Register(NodeRow),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Life {
+    Running,
+    Leaving,
+    Gone,
+}
+
+#[derive(Debug, Clone)]
+struct Node {
+    id: NodeId,
+    life: Life,
+    clock: Steady,
+    follower: Follower,
+    /// What the database has answered and the follower has not heard.
+    answer: Option<Outcome>,
+    /// The server that is followed, and the one that other connections lead to, if there are any.
+    server: usize,
+    pool: Option<usize>,
+    /// Whether the last entry that it read, or applied, is such a foreign one.
+    read_foreign: bool,
+    seen_foreign: bool,
+    memory: Option<i64>,
+    load: Option<Load>,
+}
+
+/// What a request has read to put it into memory, and whether the epoch has moved since.
+#[derive(Debug, Clone, Copy)]
+struct Load {
+    version: i64,
+    overtaken: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Observer {
+    roll: Roll,
+    found: Option<NodeRow>,
+}
+
+/// A state of the model.
+#[derive(Debug, Clone)]
+pub(super) struct World {
+    setup: Setup,
+    servers: Vec<Server>,
+    /// The database before its last commit, which an asynchronous standby may lack.
+    before: Server,
+    nodes: Vec<Node>,
+    late: Option<(usize, Statement)>,
+    observers: Vec<Observer>,
+    wait: Option<Wait>,
+    changes: i64,
+    answered: i64,
+    /// The clock of all but the nodes.
+    clock: Steady,
+    since_skew: u8,
+    losses: u8,
+    ends: u8,
+    /// A request that began under trust has read what was no longer so.
+    misled: bool,
+}
+
+impl Node {
+    fn new(id: NodeId, server: usize, last: i64, clock: Steady) -> Self {
+        let follower = Follower::new(last, TERMS);
+        Self {
+            id,
+            life: Life::Running,
+            clock,
+            follower,
+            answer: None,
+            server,
+            pool: None,
+            read_foreign: false,
+            seen_foreign: false,
+            memory: None,
+            load: None,
+        }
+    }
+
+    fn trusts(&self) -> bool {
+        self.life != Life::Gone && self.clock < self.follower.trusted_until()
+    }
+
+    fn forget(&mut self) {
+        self.memory = None;
+        if let Some(load) = &mut self.load {
+            load.overtaken = true;
+        }
+    }
+}
+
+impl Server {
+    fn row(&mut self, id: NodeId) -> Option<&mut NodeRow> {
+        self.rows.iter_mut().find(|row| row.id == id)
+    }
+
+    /// Carries a statement out, and says what its answer is.
+    fn execute(&mut self, statement: Statement, careless: bool) -> Outcome {
+        match (statement, self.row(statement.row().id)) {
+            (Statement::Renew(new), Some(row)) if row.renewals + 1 == new.renewals || careless => {
+                *row = new;
+                Outcome::Renewed
+            }
+            (Statement::Renew(_), _) => Outcome::RowMissing,
+            (Statement::Register(new), None) => {
+                self.rows.push(new);
+                self.rows.sort_unstable();
+                Outcome::Registered
+            }
+            (Statement::Register(new), Some(row)) => {
+                if row.renewals < new.renewals {
+                    *row = new;
+                }
+                Outcome::Registered
+            }
+        }
+    }
+}
+
+impl Statement {
+    fn row(&self) -> &NodeRow {
+        let (Self::Renew(row) | Self::Register(row)) = self;
+        row
+    }
+}
+
+impl World {
+    pub(super) fn new(setup: Setup) -> Self {
+        let clock = Steady(100);
+        let node = |n| Node::new(NodeId::from_bytes([n; 16]), 0, 0, clock);
+        let terms = match setup.flaw {
+            Some(Flaw::ObserveWithoutDrift) => Terms::new(2, 0, 1),
+            Some(Flaw::ObserveWithoutMargin) => Terms::new(2, 25, 0),
+            _ => TERMS,
+        };
+        Self {
+            servers: vec![Server::default()],
+            before: Server::default(),
+            nodes: (0..setup.nodes).map(|n| node(small(n))).collect(),
+            late: None,
+            observers: vec![Observer { roll: Roll::new(terms), found: None }; setup.observers],
+            wait: None,
+            changes: 0,
+            answered: 0,
+            clock,
+            since_skew: 0,
+            losses: setup.losses,
+            ends: setup.ends,
+            misled: false,
+            setup,
+        }
+    }
+
+    /// The promise: whoever trusts its memory has nothing in it, and reads nothing, that an answered change has ended.
+    pub(super) fn is_right(&self) -> bool {
+        let right =
+            |node: &Node| !node.trusts() || node.memory.is_none_or(|version| version >= self.answered);
+        !self.misled && self.nodes.iter().all(right)
+    }
+
+    /// Nothing waits to be answered.
+    pub(super) fn is_answered(&self) -> bool {
+        self.wait.is_none()
+    }
+
+    /// Every node can serve from memory.
+    pub(super) fn all_trust(&self) -> bool {
+        self.nodes.iter().all(Node::trusts)
+    }
+
+    fn primary(&self) -> usize {
+        self.servers.len() - 1
+    }
+
+    fn has(&self, flaw: Flaw) -> bool {
+        self.setup.flaw == Some(flaw)
+    }
+
+    /// All that can happen next.
+    pub(super) fn actions(&self) -> Vec<Action> {
+        let mut all = vec![Action::Tick { skewed: false }];
+        if self.since_skew == UNITS_BETWEEN_SKEWS {
+            all.push(Action::Tick { skewed: true });
+        }
+        if self.wait.is_none() && self.changes < self.setup.changes {
+            all.push(Action::Commit);
+        }
+        if self.late.is_some() {
+            all.push(Action::Land);
+        }
+        if self.setup.failover != Failover::Never && self.primary() == 0 {
+            all.push(Action::Promote { complete: true });
+            if self.setup.failover == Failover::Asynchronous {
+                all.push(Action::Promote { complete: false });
+            }
+        }
+        for (index, observer) in self.observers.iter().enumerate() {
+            all.push(Action::Observe { observer: index });
+            if observer.found.is_some() {
+                all.push(Action::Delete { observer: index });
+            }
+        }
+        for node in 0..self.nodes.len() {
+            self.actions_of(node, &mut all);
+        }
+        all
+    }
+
+    fn actions_of(&self, index: usize, all: &mut Vec<Action>) {
+        let node = &self.nodes[index];
+        if node.life == Life::Gone {
+            all.push(Action::Start { node: index });
+            return;
+        }
+        if node.life == Life::Leaving || self.ends > 0 {
+            all.push(Action::Leave { node: index });
+        }
+        if self.ends > 0 {
+            all.push(Action::Kill { node: index });
+        }
+        if node.load.is_some() {
+            all.push(Action::Keep { node: index });
+        } else if node.memory.is_none() {
+            let servers = (0..self.servers.len()).filter(|server| self.may_load(node, *server));
+            all.extend(servers.map(|server| Action::Load { node: index, server }));
+        }
+        if node.life == Life::Running {
+            self.steps_of(index, all);
+        }
+    }
+
+    fn steps_of(&self, index: usize, all: &mut Vec<Action>) {
+        let node = &self.nodes[index];
+        let lossy = self.losses > 0;
+        if node.answer.is_some() {
+            all.push(Action::Hear { node: index });
+            if lossy {
+                all.push(Action::Lose { node: index });
+            }
+            return;
+        }
+        match node.follower.step() {
+            // Either server may accept the connection.
+            Step::Connect => {
+                all.extend((0..self.servers.len()).map(|server| Action::Follow { node: index, server }));
+            }
+            Step::Renew { .. } | Step::Register { .. } => {
+                all.push(Action::Follow { node: index, server: self.writes_to(node) });
+                if lossy {
+                    all.push(Action::Lose { node: index });
+                    if self.late.is_none() {
+                        all.push(Action::Delay { node: index });
+                    }
+                }
+            }
+            Step::Read { .. } | Step::Apply | Step::Rest => {
+                all.push(Action::Follow { node: index, server: node.server });
+            }
+        }
+    }
+
+    /// Over a connection of this registration, or a new one to a server that shows the registration.
+    fn may_load(&self, node: &Node, server: usize) -> bool {
+        let rows = &self.servers[server].rows;
+        let shown = rows.iter().any(|row| row.id == node.id && row.renewals >= node.follower.registered());
+        node.pool == Some(server) || shown || self.has(Flaw::ConnectToAnyServer)
+    }
+
+    fn writes_to(&self, node: &Node) -> usize {
+        if self.has(Flaw::RenewElsewhereThanRead) { self.primary() } else { node.server }
+    }
+
+    fn may_answer(&self) -> bool {
+        let Some(wait) = self.wait else { return false };
+        let server = if self.has(Flaw::WaitForRowsOfTheOldServer) { 0 } else { self.primary() };
+        wait.observe(&self.servers[server].rows, self.clock) == Verdict::Answered
+    }
+
+    /// The world after `action`.
+    pub(super) fn after(&self, action: Action) -> Self {
+        let mut next = self.clone();
+        next.take(action);
+        if next.may_answer() {
+            next.answered = next.servers[next.primary()].version;
+            next.wait = None;
+        }
+        next
+    }
+
+    fn take(&mut self, action: Action) {
+        match action {
+            Action::Tick { skewed } => self.tick(skewed),
+            Action::Commit => self.commit(),
+            Action::Follow { node, server } => {
+                self.follow(node, server);
+                while self.setup.coarse && self.goes_on(node) {
+                    self.follow(node, server);
+                }
+            }
+            Action::Hear { node } => self.hear(node),
+            Action::Lose { node } => {
+                self.losses -= 1;
+                self.give_up(node);
+            }
+            Action::Delay { node } => {
+                self.losses -= 1;
+                self.late =
+                    self.statement_of(node).map(|statement| (self.writes_to(&self.nodes[node]), statement));
+                self.give_up(node);
+            }
+            Action::Land => {
+                if let Some((server, statement)) = self.late.take() {
+                    self.execute(server, statement);
+                }
+            }
+            Action::Load { node, server } => {
+                self.load(node, server);
+                if self.setup.coarse {
+                    self.keep(node);
+                }
+            }
+            Action::Keep { node } => self.keep(node),
+            Action::Kill { node } => self.kill(node),
+            Action::Leave { node } => self.leave(node),
+            Action::Start { node } => self.start(node),
+            Action::Observe { observer } => self.observe(observer),
+            Action::Delete { observer } => self.delete(observer),
+            Action::Promote { complete } => self.promote(complete),
+        }
+    }
+
+    fn tick(&mut self, skewed: bool) {
+        let (slow, fast) = if skewed { (0, 2) } else { (1, 1) };
+        self.since_skew = if skewed { 0 } else { (self.since_skew + 1).min(UNITS_BETWEEN_SKEWS) };
+        let (nodes, others) = match self.setup.slow {
+            Slow::Nodes => (slow, fast),
+            Slow::Others => (fast, slow),
+        };
+        self.clock = self.clock.plus(others);
+        for node in &mut self.nodes {
+            node.clock = node.clock.plus(nodes);
+        }
+    }
+
+    fn commit(&mut self) {
+        let terms = match self.setup.flaw {
+            Some(Flaw::WaitWithoutDrift) => Terms::new(2, 0, 1),
+            Some(Flaw::WaitWithoutMargin) => Terms::new(2, 25, 0),
+            _ => TERMS,
+        };
+        self.changes += 1;
+        let committed = self.nearly_now();
+        let server = self.write(self.primary());
+        server.last += 1;
+        server.foreign = false;
+        server.version = server.last;
+        self.wait = Some(Wait::new(server.last, committed, terms));
+    }
+
+    /// What the others' clock says of an event if it tells whole units: nearly one too few.
+    fn nearly_now(&self) -> Steady {
+        Steady(self.clock.0 - 1)
+    }
+
+    /// The standby takes over. The old server goes on showing what it has, and an entry that it could not commit.
+    fn promote(&mut self, complete: bool) {
+        let promoted = if complete { &self.servers[0] } else { &self.before };
+        self.servers.push(promoted.clone());
+        self.servers[0].last += 1;
+        self.servers[0].foreign = true;
+    }
+
+    /// A server that something is about to be committed on.
+    fn write(&mut self, server: usize) -> &mut Server {
+        if self.setup.failover == Failover::Asynchronous && self.servers.len() == 1 {
+            self.before = self.servers[server].clone();
+        }
+        &mut self.servers[server]
+    }
+
+    /// Carries a statement out if the server can commit it: an old one waits for its standby for ever.
+    fn execute(&mut self, server: usize, statement: Statement) -> Option<Outcome> {
+        let commits = server == self.primary() || self.has(Flaw::RenewWithoutStandby);
+        let careless = self.has(Flaw::RenewWhateverTheNumber);
+        commits.then(|| self.write(server).execute(statement, careless))
+    }
+
+    fn statement_of(&self, node: usize) -> Option<Statement> {
+        let id = self.nodes[node].id;
+        match self.nodes[node].follower.step() {
+            Step::Renew { seen, renewals } => Some(Statement::Renew(NodeRow { id, seen, renewals })),
+            Step::Register { renewals } => {
+                let boasts = self.has(Flaw::RegisterWithWhatWasSeen);
+                let seen = if boasts { self.nodes[node].follower.seen } else { 0 };
+                Some(Statement::Register(NodeRow { id, seen, renewals }))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the follower is between two steps that are one in a coarse world.
+    fn goes_on(&self, node: usize) -> bool {
+        let node = &self.nodes[node];
+        node.answer.is_some() || matches!(node.follower.step(), Step::Read { .. } | Step::Apply)
+    }
+
+    fn follow(&mut self, index: usize, server: usize) {
+        if self.nodes[index].answer.is_some() {
+            self.hear(index);
+            return;
+        }
+        if let Some(statement) = self.statement_of(index) {
+            match self.execute(server, statement) {
+                Some(outcome) => self.nodes[index].answer = Some(outcome),
+                None => self.give_up(index),
+            }
+            return;
+        }
+        let flaw = self.setup.flaw;
+        let (node, from) = (&mut self.nodes[index], &self.servers[server]);
+        let outcome = match node.follower.step() {
+            Step::Connect => {
+                node.server = server;
+                Outcome::Connected
+            }
+            Step::Rest => Outcome::Woken,
+            Step::Apply => {
+                node.apply(flaw);
+                Outcome::Applied
+            }
+            _ => {
+                node.read_foreign = from.foreign;
+                Outcome::Read { asked: node.clock, last: from.last }
+            }
+        };
+        node.follower.done(outcome);
+    }
+
+    fn hear(&mut self, index: usize) {
+        let flaw = self.setup.flaw;
+        let node = &mut self.nodes[index];
+        let Some(outcome) = node.answer.take() else { return };
+        if flaw == Some(Flaw::TrustFromTheAnswer) {
+            node.follower.asked = node.clock;
+        }
+        if flaw == Some(Flaw::NumbersStartAgain) && outcome == Outcome::RowMissing {
+            node.follower.renewals = 0;
+        }
+        node.follower.done(outcome);
+        if outcome == Outcome::Registered && flaw != Some(Flaw::KeepConnections) {
+            node.pool = None;
+        }
+        if flaw == Some(Flaw::TrustOnceRegistered) && outcome == Outcome::Registered {
+            node.follower.trusted_until = node.follower.asked.plus(TERMS.lease());
+            node.follower.step = Step::Rest;
+        }
+        if flaw == Some(Flaw::RenewBeforeApplying) && outcome == Outcome::Renewed {
+            node.forget();
+        }
+    }
+
+    fn give_up(&mut self, index: usize) {
+        let node = &mut self.nodes[index];
+        node.answer = None;
+        node.follower.done(Outcome::Failed);
+    }
+
+    fn load(&mut self, index: usize, server: usize) {
+        let version = self.servers[server].version;
+        let node = &mut self.nodes[index];
+        node.pool = Some(server);
+        node.load = Some(Load { version, overtaken: false });
+        // The request that reads answers with what it reads, whether or not it is kept.
+        self.misled |= node.trusts() && version < self.answered;
+    }
+
+    fn keep(&mut self, index: usize) {
+        let careless = self.has(Flaw::LoadWithoutEpoch);
+        let node = &mut self.nodes[index];
+        if let Some(load) = node.load.take().filter(|load| careless || !load.overtaken) {
+            node.memory = Some(load.version);
+        }
+    }
+
+    fn kill(&mut self, index: usize) {
+        self.ends -= 1;
+        self.nodes[index].life = Life::Gone;
+    }
+
+    /// First the trust ends, then the row goes.
+    fn leave(&mut self, index: usize) {
+        let early = self.has(Flaw::LeaveBeforeTrustEnds);
+        let primary = self.primary();
+        let node = &mut self.nodes[index];
+        let deletes = (node.life == Life::Leaving) != early;
+        if deletes && node.server == primary {
+            let id = node.id;
+            self.write(primary).rows.retain(|row| row.id != id);
+        }
+        let node = &mut self.nodes[index];
+        if !deletes {
+            node.follower.leave();
+        }
+        if node.life == Life::Running {
+            self.ends -= 1;
+            node.life = Life::Leaving;
+        } else {
+            node.life = Life::Gone;
+        }
+    }
+
+    fn start(&mut self, index: usize) {
+        let (server, old) = (self.primary(), &self.nodes[index]);
+        let mut bytes = *old.id.as_bytes();
+        bytes[15] += 16;
+        let last = self.servers[server].last;
+        self.nodes[index] = Node::new(NodeId::from_bytes(bytes), server, last, old.clock);
+    }
+
+    /// A row that is new is noted with the earliest time that the clock may have told, and judged by the latest.
+    fn observe(&mut self, index: usize) {
+        let (early, late) = (self.nearly_now(), self.clock);
+        let rows = &self.servers[self.primary()].rows;
+        let observer = &mut self.observers[index];
+        observer.roll.observe(rows, early);
+        observer.found = observer.roll.observe(rows, late).first().copied();
+        if !self.setup.late_deletes {
+            self.delete(index);
+        }
+    }
+
+    fn delete(&mut self, index: usize) {
+        let careless = self.has(Flaw::DeleteWhateverTheNumber);
+        let Some(found) = self.observers[index].found.take() else { return };
+        let matches = |row: &NodeRow| row.id == found.id && (careless || row.renewals == found.renewals);
+        self.write(self.primary()).rows.retain(|row| !matches(row));
+    }
+}
+
+impl Node {
+    /// Forgets what the stretch names that was read, or everything when the last entry is not the one it was.
+    fn apply(&mut self, flaw: Option<Flaw>) {
+        let other = self.seen_foreign != self.read_foreign && flaw != Some(Flaw::TakeTheLastEntryForGranted);
+        let news = self.follower.last != self.follower.seen || other;
+        self.seen_foreign = self.read_foreign;
+        if news && flaw != Some(Flaw::RenewBeforeApplying) {
+            self.forget();
+        }
+    }
+}
+
+/// What a state is known by: two that have the same key have the same future. Instants count by what is left until
+/// they matter, on the clock of whoever looks at it; the numbers of a node's renewals by their order; and which of the
+/// nodes is which not at all.
+impl World {
+    pub(super) fn key(&self) -> Box<[u8]> {
+        let wait = self.wait.map_or(0, |wait| 1 + left(wait.over(), self.clock));
+        let mut key = vec![self.since_skew, self.losses, self.ends, u8::from(self.misled), wait];
+        key.extend([self.changes, self.answered].map(small));
+        for server in self.servers.iter().chain([&self.before]) {
+            key.extend([small(server.last), small(server.version), u8::from(server.foreign)]);
+        }
+        let ids: BTreeSet<NodeId> =
+            self.nodes.iter().map(|node| node.id).chain(self.rows().map(|row| row.id)).collect();
+        let mut parts: Vec<Vec<u8>> = ids.into_iter().map(|id| self.key_of(id)).collect();
+        parts.sort_unstable();
+        key.extend(parts.into_iter().flatten());
+        key.into_boxed_slice()
+    }
+
+    /// Every row that is in a server, or in somebody's hands.
+    fn rows(&self) -> impl Iterator<Item = &NodeRow> {
+        let servers = self.servers.iter().chain([&self.before]).flat_map(|server| &server.rows);
+        let found = self.observers.iter().flat_map(|observer| &observer.found);
+        servers.chain(found).chain(self.late.iter().map(|(_, statement)| statement.row()))
+    }
+
+    /// All that there is of a node.
+    fn key_of(&self, id: NodeId) -> Vec<u8> {
+        let node = self.nodes.iter().find(|node| node.id == id);
+        let numbers = self.numbers_of(id, node);
+        let rank = |number: i64| small(numbers.iter().filter(|other| **other < number).count());
+        let registered = node.map_or(0, |node| node.follower.registered);
+        let short =
+            |row: &NodeRow| [1 + u8::from(row.renewals >= registered), small(row.seen), rank(row.renewals)];
+        let row_of = |rows: &[NodeRow]| rows.iter().find(|row| row.id == id).map_or([0; 3], short);
+        let mut key = Vec::with_capacity(48);
+        for server in self.servers.iter().chain([&self.before]) {
+            key.extend(row_of(&server.rows));
+        }
+        for observer in &self.observers {
+            key.extend(row_of(observer.found.as_slice()));
+            key.extend(observer.roll.known.get(&id).map_or([0; 3], |standing| {
+                let over = standing.since.plus(observer.roll.terms.over());
+                [1, rank(standing.renewals), left(over, self.clock)]
+            }));
+        }
+        if let Some((server, statement)) = self.late {
+            key.extend(row_of(&[*statement.row()]));
+            key.extend([small(server), u8::from(matches!(statement, Statement::Renew(_)))]);
+        }
+        match node {
+            Some(node) => {
+                node.write_key(&mut key, rank(node.follower.renewals));
+            }
+            None => key.push(u8::MAX),
+        }
+        key
+    }
+
+    /// Every number of the node's renewals that is written down anywhere.
+    fn numbers_of(&self, id: NodeId, node: Option<&Node>) -> BTreeSet<i64> {
+        let rows = self.rows().filter(|row| row.id == id).map(|row| row.renewals);
+        let known = self.observers.iter().filter_map(|observer| observer.roll.known.get(&id));
+        let own = node.map(|node| node.follower.renewals);
+        rows.chain(known.map(|standing| standing.renewals)).chain(own).collect()
+    }
+}
+
+impl Node {
+    fn write_key(&self, key: &mut Vec<u8>, number: u8) {
+        key.push(self.life as u8);
+        if self.life == Life::Gone {
+            return;
+        }
+        let follower = &self.follower;
+        let step = match follower.step {
+            Step::Connect => 0,
+            Step::Register { .. } => 1,
+            Step::Read { .. } => 2,
+            Step::Apply => 3,
+            Step::Renew { .. } => 4,
+            Step::Rest => 5,
+        };
+        let answer = match self.answer {
+            None => 0,
+            Some(Outcome::Renewed) => 1,
+            Some(Outcome::RowMissing) => 2,
+            Some(_) => 3,
+        };
+        // Only of a reading that is under way does it matter when it began and how far it went.
+        let asked = match follower.step {
+            Step::Apply | Step::Renew { .. } => left(follower.asked.plus(TERMS.lease()), self.clock),
+            _ => 0,
+        };
+        let last = if follower.step == Step::Apply { small(follower.last) } else { 0 };
+        let load = self.load.map_or(0, |load| 1 + 2 * small(load.version) + u8::from(load.overtaken));
+        key.extend([step, answer, asked, last, number, small(follower.seen)]);
+        key.extend([left(follower.trusted_until, self.clock), small(self.server)]);
+        key.push(self.pool.map_or(0, |server| 1 + small(server)));
+        key.extend([self.memory.map_or(0, |version| 1 + small(version)), load]);
+        key.extend([u8::from(self.read_foreign), u8::from(self.seen_foreign)]);
+    }
+}
+
+fn small(number: impl TryInto<u8, Error: Debug>) -> u8 {
+    number.try_into().unwrap()
+}
+
+fn left(until: Steady, now: Steady) -> u8 {
+    small(until.0.saturating_sub(now.0))
+}
