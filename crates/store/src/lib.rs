@@ -11,6 +11,7 @@ pub mod bootstrap;
 pub mod changes;
 mod convert;
 pub mod driver;
+pub mod hits;
 pub mod identities;
 pub mod keys;
 pub mod migrate;
@@ -37,6 +38,7 @@ const MIGRATIONS: &[Migration] = &[
         name: "sessions",
         sql: include_str!("../../../migrations/sqlite/0002_sessions.sql"),
     },
+    Migration { version: 3, name: "hits", sql: include_str!("../../../migrations/sqlite/0004_hits.sql") },
 ];
 
 /// The database, with the clock and the randomness that its rows are stamped with. Cheap to clone.
@@ -74,6 +76,11 @@ impl Store {
     /// A number that changes whenever any process has committed something. Costs microseconds and no disk access.
     pub fn version(&self) -> Result<i64> {
         self.db.version()
+    }
+
+    /// Whether several servers may be at work on the database at once.
+    pub fn is_shared(&self) -> bool {
+        self.db.is_shared()
     }
 
     /// Makes a change: one transaction, in which the credential that asks is judged once more before anything else.

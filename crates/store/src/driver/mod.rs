@@ -113,6 +113,13 @@ impl Database {
         }
     }
 
+    /// Whether several servers may be at work on it at once; a SQLite file is one server's.
+    pub fn is_shared(&self) -> bool {
+        match &self.driver {
+            Driver::Sqlite(_) => false,
+        }
+    }
+
     /// Takes no more work, finishes what was handed in, and closes the files; the `-wal` file is folded into the
     /// database. From then on every call on any clone is [`Error::Unavailable`]. A second call returns when the
     /// first has. Calls that are under way have to be polled or dropped meanwhile, for this waits for them.
