@@ -19,7 +19,7 @@ use crate::app::App;
 use crate::config::{Settings, Source};
 use crate::front::Front;
 use crate::listener::Bounds;
-use crate::{housekeeping, listener, management, telemetry};
+use crate::{housekeeping, listener, management, reconcile, telemetry};
 
 #[derive(Args, Default)]
 pub(super) struct Serve {
@@ -74,6 +74,9 @@ pub(super) async fn run(mut session: Session, args: Serve) -> Result<(), Failed>
         last.spawn("management listener", listener::serve(listener, answer, bounds, finished.clone()));
     }
     let recorder = Arc::clone(&app.recorder);
+    if store.is_shared() {
+        last.spawn("reconciler", reconcile::run(Arc::clone(&app), finished.clone()));
+    }
     last.spawn("recorder", async move { recorder.run(finished).await });
 
     tracing::info!(addr = %address, management = ?management_address, "listening");
