@@ -392,6 +392,95 @@ mod tests {
         assert_eq!(admitted, 1_000);
     }
 
+    const ELSEWHERE: NodeId = NodeId::from_bytes([1; 16]);
+
+    /// So many hits at that time.
+    fn hits(count: u32, millis: i64) -> Vec<Tally> {
+        vec![Tally { last: at(millis).millis(), count }]
+    }
+
+    fn others_of<K>(limiter: &SlidingWindow<K>) -> usize {
+        limiter.shards.iter().map(|shard| shard.lock().unwrap().others.len()).sum()
+    }
+
+    #[test]
+    fn what_was_published_is_not_published_again_until_it_changes() {
+        let limiter = SlidingWindow::new(20, 10);
+        let published =
+            |now| limiter.publish(10, at(now)).into_iter().map(|one| one.tallies).collect::<Vec<_>>();
+        assert_eq!(published(0), [[]; 0]);
+        limiter.hit("a", at(0)).unwrap();
+        assert_eq!(published(100), [hits(1, 0)]);
+        assert_eq!(published(200), [[]; 0]);
+        limiter.hit("a", at(300)).unwrap();
+        assert_eq!(published(400), [hits(2, 300)]);
+        limiter.not_published(["a", "unknown"]);
+        assert_eq!(published(500), [hits(2, 300)]);
+        assert_eq!(published(600), [[]; 0]);
+    }
+
+    #[test]
+    fn of_too_many_keys_those_with_most_hits_are_published_and_then_the_others() {
+        let limiter = SlidingWindow::new(100, 10);
+        for key in 0..20 {
+            for _ in 0..key {
+                limiter.hit(key, at(0)).unwrap();
+            }
+        }
+        let published = || {
+            let mut keys: Vec<_> = limiter.publish(10, at(1)).into_iter().map(|one| one.key).collect();
+            keys.sort_unstable();
+            keys
+        };
+        assert_eq!(published(), [10, 11, 12, 13, 14, 15, 16, 17, 18, 19]);
+        assert_eq!(published(), [5, 6, 7, 8, 9], "and none that is not hot");
+        assert_eq!(published(), [0; 0]);
+    }
+
+    #[test]
+    fn a_publication_expires_with_its_last_hit() {
+        let limiter = SlidingWindow::new(20, 10);
+        limiter.hit((), at(0)).unwrap();
+        let published = limiter.publish(1, at(400));
+        assert_eq!(published, [Publication { key: (), tallies: hits(1, 0), expires: at(10_400) }]);
+    }
+
+    #[test]
+    fn a_node_s_next_word_takes_the_place_of_its_last() {
+        let limiter = SlidingWindow::new(10, 10);
+        let room = || {
+            let room = (0..).take_while(|_| limiter.hit("a", at(1)).is_ok()).count();
+            (0..room).for_each(|_| limiter.give_back(&"a", at(1)));
+            room
+        };
+        limiter.take_in(ELSEWHERE, "a", hits(3, 0));
+        limiter.take_in(ELSEWHERE, "a", hits(4, 0));
+        assert_eq!(room(), 6);
+        limiter.take_in(NodeId::from_bytes([2; 16]), "a", hits(5, 0));
+        assert_eq!(room(), 1);
+        limiter.take_in(ELSEWHERE, "a", Vec::new());
+        assert_eq!(room(), 5);
+    }
+
+    #[test]
+    fn other_nodes_neither_grow_memory_nor_stay_in_it() {
+        let limiter = SlidingWindow::with_keys(3, 10, 1_000);
+        for key in 0..200_000 {
+            limiter.take_in(ELSEWHERE, key, hits(3, 0));
+        }
+        assert!(others_of(&limiter) <= 1_000, "{} keys", others_of(&limiter));
+        limiter.forget_others(at(9_999));
+        assert!(others_of(&limiter) > 900);
+        limiter.forget_others(at(10_000));
+        assert_eq!(others_of(&limiter), 0);
+        limiter.take_in(ELSEWHERE, 0, hits(3, 1_000_000_000));
+        limiter.forget_others(at(10_000));
+        assert_eq!(others_of(&limiter), 0, "a clock that is far ahead");
+        let off = SlidingWindow::new(0, 10);
+        off.take_in(ELSEWHERE, 0, hits(3, 0));
+        assert_eq!((others_of(&off), off.publish(1, at(0))), (0, Vec::new()));
+    }
+
     proptest! {
         /// Against the log of everything that was admitted.
         #[test]
