@@ -51,7 +51,7 @@ pub const CONNECTIONS_PER_ADDRESS: u32 = 1_000;
 pub const CACHED: usize = 100_000;
 /// Bytes that PATs, identities and verified access tokens may take in memory, each.
 pub const CACHED_BYTES: u64 = 64 * 1024 * 1024;
-/// Client ids and addresses that a limiter keeps count of, each.
+/// Client ids and addresses that a limiter keeps count of, each; and as many that other nodes have counted.
 pub const COUNTED: usize = 100_000;
 /// How often a node publishes what it has counted and reads what the others have.
 pub const RECONCILE_INTERVAL: Duration = Duration::from_millis(500);

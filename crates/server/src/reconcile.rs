@@ -184,6 +184,9 @@ mod tests {
         }
     }
 
+    /// Somebody's try that is counted; whether it was admitted.
+    type Try = fn(&Node, Timestamp) -> bool;
+
     fn request(node: &Node, now: Timestamp) -> bool {
         node.requests.hit(PatId::from_bytes([7; 16]), "v1", now).is_ok()
     }
@@ -210,7 +213,7 @@ mod tests {
     async fn what_one_node_has_counted_the_others_count() {
         let shared = Shared::new().await;
         let (mut one, mut two) = (shared.node(), shared.node());
-        let counted: [(fn(&Node, Timestamp) -> bool, usize); 5] = [
+        let counted: [(Try, usize); 5] = [
             (request, 100),
             (wrong_secret, 20),
             (wrong_secrets_of_many, 100),

@@ -4,6 +4,7 @@ use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
 
 use aws_lc_rs::hmac;
 
@@ -67,7 +68,7 @@ pub enum Keys {
     Own(RandomState),
     /// The same on all nodes that have the same master key. Whoever reads them in the database without it learns no
     /// address and no login name, nor can try what they are.
-    Shared(hmac::Key),
+    Shared(Arc<hmac::Key>),
 }
 
 impl Keys {
@@ -81,7 +82,7 @@ impl Keys {
     /// # Errors
     /// [`MasterKeyError::Library`].
     pub fn shared(master: &MasterKey) -> Result<Self, MasterKeyError> {
-        Ok(Self::Shared(master.mac_key(LABEL)?))
+        Ok(Self::Shared(Arc::new(master.mac_key(LABEL)?)))
     }
 
     /// The key of what consists of these parts; all but the last have one length each.
@@ -91,14 +92,18 @@ impl Keys {
             Self::Own(state) => {
                 let mut hasher = state.build_hasher();
                 hasher.write_u8(counter as u8);
-                parts.iter().for_each(|part| hasher.write(part));
+                for part in parts {
+                    hasher.write(part);
+                }
                 // Of a hundred thousand keys, two are the same once in some billion processes.
                 key[..8].copy_from_slice(&hasher.finish().to_be_bytes());
             }
             Self::Shared(mac) => {
                 let mut context = hmac::Context::with_key(mac);
                 context.update(&[counter as u8]);
-                parts.iter().for_each(|part| context.update(part));
+                for part in parts {
+                    context.update(part);
+                }
                 key.copy_from_slice(&context.sign().as_ref()[..16]);
             }
         }

@@ -43,7 +43,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        let tallies: Vec<Tally> = (0..SLOTS).map(|n| Tally { last: n as i64 - 5, count: n as u32 }).collect();
+        let tallies: Vec<Tally> = (0..11).map(|n: u32| Tally { last: i64::from(n) - 5, count: n }).collect();
         assert_eq!(Tally::read(&Tally::write(&tallies)), Some(tallies.clone()));
         assert_eq!(Tally::read(&[]), Some(Vec::new()));
         let far = [Tally { last: i64::MAX, count: u32::MAX }];
