@@ -68,8 +68,9 @@ impl Store {
                 Box::pin(async move {
                     write(tx, node, published, &counts).await?;
                     let sql = "INSERT INTO hit_publications (node, published, expires) VALUES ($1, $2, $3) \
-                               ON CONFLICT (node) DO UPDATE SET \
-                               published = excluded.published, expires = excluded.expires";
+                               ON CONFLICT (node) DO UPDATE SET published = excluded.published, \
+                               expires = CASE WHEN excluded.expires > hit_publications.expires \
+                               THEN excluded.expires ELSE hit_publications.expires END";
                     tx.execute(sql, &[node.into(), published.into(), expires.into()]).await?;
                     Ok(())
                 })
@@ -276,6 +277,16 @@ mod tests {
         fixture.clock.advance_millis(10_000);
         fixture.store.purge(LIMITS).await.unwrap();
         assert_eq!(rows(&fixture), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn a_publication_that_soon_expires_hides_no_older_one() {
+        let fixture = Fixture::new().await;
+        fixture.store.publish_hits(B, 1, vec![count(&fixture, 1, "long", 20)]).await.unwrap();
+        fixture.store.publish_hits(B, 2, vec![count(&fixture, 2, "short", 10)]).await.unwrap();
+        fixture.clock.advance_millis(15_000);
+        fixture.store.purge(LIMITS).await.unwrap();
+        assert_eq!(read(&fixture, A, &mut Seen::default()).await, [(B, 1, "long".to_owned())]);
     }
 
     #[tokio::test]

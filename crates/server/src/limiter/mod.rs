@@ -27,6 +27,7 @@
 //! **limit + (N - 1) × (rate × 2 intervals + limit / 20)** are admitted. A client at one node alone gets its full
 //! limit and no more. An interval is the constant and the time that a round takes in the database.
 //!
+//! - A window that is hardly longer than two intervals is hardly shared: by the time a node hears of hits, they leave.
 //! - While the database is out of reach, what is known of the others passes out of the window, and each node then
 //!   limits what passes through it: N × limit. A request is never refused because of it. A node that is killed takes
 //!   with it what it had not published.
