@@ -19,7 +19,7 @@ use crate::config::Settings;
 use crate::devices::Devices;
 use crate::guesses::Guesses;
 use crate::keys::MasterKey;
-use crate::limiter::{AuthFailures, SlidingWindow};
+use crate::limiter::{AuthFailures, Counter, Key, Keys, Requests, SlidingWindow};
 use crate::memory::{Memory, Site};
 use crate::passwords::Passwords;
 use crate::paths::PathFacts;
@@ -39,7 +39,7 @@ pub struct App {
     /// Uses on their way to it.
     pub recorder: Arc<Recorder>,
     /// Requests per client id and API version.
-    pub requests: SlidingWindow<(PatId, &'static str)>,
+    pub requests: Requests,
     /// Wrong guesses.
     pub failures: AuthFailures,
     /// Wrong passwords.
@@ -80,6 +80,8 @@ impl App {
         let limits = &settings.rate_limits;
         let devices = Devices::new(&master, Arc::clone(&entropy));
         let devices = devices.map_err(|error| BuildError::Store(Error::internal(error)))?;
+        let keys = if store.is_shared() { Keys::shared(&master) } else { Ok(Keys::own()) };
+        let keys = keys.map_err(|error| BuildError::Store(Error::internal(error)))?;
         // A core is left to everyone else.
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         let memory = Memory::load(store.clone(), Arc::clone(&clock), Arc::clone(&settings), master, steady);
@@ -88,9 +90,13 @@ impl App {
         Ok(Self {
             catalogue: Catalogue::new(&settings.levels, &settings.scopes)?,
             recorder: Arc::new(Recorder::new(store.clone(), Arc::clone(&entropy))),
-            requests: SlidingWindow::new(limits.requests, limits.window_seconds),
-            failures: AuthFailures::new(limits.auth_failures_per_client, limits.auth_failures_per_address),
-            guesses: Guesses::default(),
+            requests: Requests::new(limits.requests, limits.window_seconds, keys.clone()),
+            failures: AuthFailures::new(
+                limits.auth_failures_per_client,
+                limits.auth_failures_per_address,
+                keys.clone(),
+            ),
+            guesses: Guesses::new(keys),
             devices,
             passwords: Passwords::new(cores.saturating_sub(1).max(1), Arc::clone(&entropy)),
             metrics: Metrics::new(),
@@ -100,6 +106,12 @@ impl App {
             clock,
             entropy,
         })
+    }
+
+    /// All that is counted for a limit, which nodes share.
+    pub(crate) fn windows(&self) -> Vec<(Counter, &SlidingWindow<Key>)> {
+        let counters = self.requests.windows().into_iter().chain(self.failures.windows());
+        counters.chain(self.guesses.windows()).collect()
     }
 }
 
@@ -169,7 +181,7 @@ impl Request {
     pub fn admit(&self, client: PatId) -> Result<()> {
         self.app
             .requests
-            .hit((client, self.facts.version), self.app.clock.now())
+            .hit(client, self.facts.version, self.app.clock.now())
             .map_err(|wait| Error::RateLimited { retry_after: wait.0 })
     }
 }

@@ -23,6 +23,13 @@ const LABEL: &[u8] = b"patron device cookie";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Device([u8; NONCE_BYTES]);
 
+impl Device {
+    /// What tells it apart from others.
+    pub fn as_bytes(&self) -> &[u8; NONCE_BYTES] {
+        &self.0
+    }
+}
+
 /// Makes such cookies and reads them. The key is derived from the master key, so they outlive a restart.
 pub struct Devices {
     key: hmac::Key,

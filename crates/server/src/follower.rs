@@ -75,9 +75,8 @@ impl<'a> Node<'a> {
                     let slow = || Error::unavailable("the database took longer than a lease");
                     timeout(lease, self.read_and_renew()).await.unwrap_or_else(|_| Err(slow()))
                 }
-                Step::Register { seen, renewals } => {
-                    let row = NodeRow { id: self.id, seen, renewals };
-                    self.app.store.register_node(row).await.map(|()| Outcome::Registered)
+                Step::Register { renewals } => {
+                    self.app.store.register_node(self.id, renewals).await.map(|()| Outcome::Registered)
                 }
                 Step::Rest => self.rest().await,
                 // They are done with the reading, in its transaction.

@@ -4,8 +4,6 @@
 //! password can be: from the limit on nothing is tried at all, and the hash, which is dear, is not even computed. That
 //! a stranger cannot lock somebody out with it is what [`crate::devices`] is for.
 
-use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher as _;
 use std::net::IpAddr;
 
 use patron_core::id::TenantKey;
@@ -13,7 +11,7 @@ use patron_core::secret::SessionHash;
 use patron_core::time::Timestamp;
 
 use crate::devices::Device;
-use crate::limiter::{RetryAfterSeconds, SlidingWindow, network};
+use crate::limiter::{Counter, Key, Keys, RetryAfterSeconds, SlidingWindow};
 use crate::limits::{GUESS_WINDOW_SECONDS, GUESSES, GUESSES_PER_ADDRESS};
 
 /// Who guesses, as far as it can be told.
@@ -37,70 +35,88 @@ pub enum Guesser<'a> {
 /// A guess that was counted.
 #[must_use]
 pub struct Counted {
-    keys: Keys,
+    of: Of,
     at: Timestamp,
 }
 
-enum Keys {
-    Stranger { address: IpAddr, name: u64 },
-    Alone(u64),
+enum Of {
+    Stranger { address: Key, name: Key },
+    Browser(Key),
+    Session(Key),
 }
 
-/// The counts. They are this process's own, and bounded in memory.
+/// The counts, bounded in memory.
 pub struct Guesses {
-    addresses: SlidingWindow<IpAddr>,
-    names: SlidingWindow<u64>,
-    /// Browsers and sessions.
-    known: SlidingWindow<u64>,
-    hasher: RandomState,
-}
-
-impl Default for Guesses {
-    fn default() -> Self {
-        Self {
-            addresses: SlidingWindow::new(GUESSES_PER_ADDRESS, GUESS_WINDOW_SECONDS),
-            names: SlidingWindow::new(GUESSES, GUESS_WINDOW_SECONDS),
-            known: SlidingWindow::new(GUESSES, GUESS_WINDOW_SECONDS),
-            hasher: RandomState::new(),
-        }
-    }
+    addresses: SlidingWindow<Key>,
+    names: SlidingWindow<Key>,
+    browsers: SlidingWindow<Key>,
+    sessions: SlidingWindow<Key>,
+    keys: Keys,
 }
 
 impl Guesses {
+    /// None so far, kept by these keys.
+    pub fn new(keys: Keys) -> Self {
+        let few = || SlidingWindow::new(GUESSES, GUESS_WINDOW_SECONDS);
+        Self {
+            addresses: SlidingWindow::new(GUESSES_PER_ADDRESS, GUESS_WINDOW_SECONDS),
+            names: few(),
+            browsers: few(),
+            sessions: few(),
+            keys,
+        }
+    }
+
     /// Counts a guess before it is judged, so that many at the same time cannot all be the last; a right one is given
     /// back. `Err` when there were too many, which does not count.
     pub fn count(&self, guesser: Guesser<'_>, now: Timestamp) -> Result<Counted, RetryAfterSeconds> {
-        let keys = match guesser {
+        let keys = &self.keys;
+        let of = match guesser {
             Guesser::Stranger { tenant, name, address } => {
-                let (address, name) = (network(address), self.hasher.hash_one((tenant, name)));
+                let address = keys.of_address(Counter::GuessesOfAddress, address);
+                let name = keys.key(Counter::GuessesOfName, &[&tenant.0.to_be_bytes(), name.as_bytes()]);
                 self.addresses.hit(address, now)?;
                 if let Err(wait) = self.names.hit(name, now) {
                     self.addresses.give_back(&address, now);
                     return Err(wait);
                 }
-                Keys::Stranger { address, name }
+                Of::Stranger { address, name }
             }
-            Guesser::Known(device) => self.alone(self.hasher.hash_one(device), now)?,
-            Guesser::SignedIn(session) => self.alone(self.hasher.hash_one(session), now)?,
+            Guesser::Known(device) => {
+                let browser = keys.key(Counter::GuessesOfBrowser, &[device.as_bytes()]);
+                self.browsers.hit(browser, now)?;
+                Of::Browser(browser)
+            }
+            Guesser::SignedIn(session) => {
+                let session = keys.key(Counter::GuessesOfSession, &[session.as_bytes()]);
+                self.sessions.hit(session, now)?;
+                Of::Session(session)
+            }
         };
-        Ok(Counted { keys, at: now })
-    }
-
-    fn alone(&self, key: u64, now: Timestamp) -> Result<Keys, RetryAfterSeconds> {
-        self.known.hit(key, now)?;
-        Ok(Keys::Alone(key))
+        Ok(Counted { of, at: now })
     }
 
     /// Counts it no longer: it was right, or it could not be found out.
     pub fn give_back(&self, counted: Counted) {
-        let Counted { keys, at } = counted;
-        match keys {
-            Keys::Stranger { address, name } => {
+        let Counted { of, at } = counted;
+        match of {
+            Of::Stranger { address, name } => {
                 self.addresses.give_back(&address, at);
                 self.names.give_back(&name, at);
             }
-            Keys::Alone(key) => self.known.give_back(&key, at),
+            Of::Browser(key) => self.browsers.give_back(&key, at),
+            Of::Session(key) => self.sessions.give_back(&key, at),
         }
+    }
+
+    /// What it counts.
+    pub(crate) fn windows(&self) -> [(Counter, &SlidingWindow<Key>); 4] {
+        [
+            (Counter::GuessesOfAddress, &self.addresses),
+            (Counter::GuessesOfName, &self.names),
+            (Counter::GuessesOfBrowser, &self.browsers),
+            (Counter::GuessesOfSession, &self.sessions),
+        ]
     }
 }
 
@@ -125,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_name_is_guarded_whoever_guesses_and_from_wherever() {
-        let guesses = Guesses::default();
+        let guesses = Guesses::new(Keys::own());
         let from = |n: u32| stranger("jane", u8::try_from(n % 250).unwrap());
         assert_eq!(wrong(&guesses, at(0), from), GUESSES);
         assert!(guesses.count(stranger("joe", 1), at(0)).is_ok(), "another name");
@@ -139,7 +155,7 @@ mod tests {
 
     #[test]
     fn an_address_is_stopped_whatever_names_it_tries() {
-        let guesses = Guesses::default();
+        let guesses = Guesses::new(Keys::own());
         let names: Vec<String> = (0..1_000).map(|n| format!("name {n}")).collect();
         assert_eq!(wrong(&guesses, at(0), |n| stranger(&names[n as usize], 1)), GUESSES_PER_ADDRESS);
         assert!(guesses.count(stranger("jane", 2), at(0)).is_ok());
@@ -147,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_known_browser_does_not_wait_for_what_strangers_do() {
-        let guesses = Guesses::default();
+        let guesses = Guesses::new(Keys::own());
         let master = crate::keys::MasterKey::from_text(&"01".repeat(32)).ok().unwrap();
         let devices =
             crate::devices::Devices::new(&master, std::sync::Arc::new(crate::system::SystemEntropy));
@@ -165,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_right_one_does_not_count_and_a_refused_one_counts_nowhere() {
-        let guesses = Guesses::default();
+        let guesses = Guesses::new(Keys::own());
         for n in 0..1_000 {
             guesses.give_back(guesses.count(stranger("jane", 1), at(n)).ok().unwrap());
         }

@@ -31,6 +31,7 @@ pub mod openapi;
 pub mod passwords;
 pub mod paths;
 pub mod process;
+pub mod reconcile;
 pub mod recorder;
 pub mod respond;
 pub mod routes;

@@ -51,8 +51,14 @@ pub const CONNECTIONS_PER_ADDRESS: u32 = 1_000;
 pub const CACHED: usize = 100_000;
 /// Bytes that PATs, identities and verified access tokens may take in memory, each.
 pub const CACHED_BYTES: u64 = 64 * 1024 * 1024;
-/// Client ids and addresses that a limiter keeps count of, each.
+/// Client ids and addresses that a limiter keeps count of, each; and as many that other nodes have counted.
 pub const COUNTED: usize = 100_000;
+/// How often a node publishes what it has counted and reads what the others have.
+pub const RECONCILE_INTERVAL: Duration = Duration::from_millis(500);
+/// Keys of one counter that it publishes at a time; of more, those with most hits first.
+pub const PUBLISHED_AT_ONCE: usize = 250;
+/// Keys of other nodes that it reads at a time; of more, those published last.
+pub const TAKEN_IN_AT_ONCE: u32 = 20_000;
 /// Rows of a table that is shown a page at a time.
 pub const PAGE_ROWS: u32 = 50;
 /// The highest page of such a table that can be asked for.

@@ -11,6 +11,7 @@ pub mod bootstrap;
 pub mod changes;
 mod convert;
 pub mod driver;
+pub mod hits;
 pub mod identities;
 pub mod keys;
 pub mod migrate;
@@ -42,8 +43,8 @@ macro_rules! migrations {
     };
 }
 
-const SQLITE: &[Migration] = migrations!("sqlite": 1 "patron", 2 "sessions", 3 "many_nodes");
-const POSTGRES: &[Migration] = migrations!("postgres": 1 "patron", 2 "sessions", 3 "many_nodes");
+const SQLITE: &[Migration] = migrations!("sqlite": 1 "patron", 2 "sessions", 3 "many_nodes", 4 "hits");
+const POSTGRES: &[Migration] = migrations!("postgres": 1 "patron", 2 "sessions", 3 "many_nodes", 4 "hits");
 
 /// The steps to the schema that this program knows. Each engine has its own words for the same steps.
 fn migrations(db: &Database) -> &'static [Migration] {

@@ -52,10 +52,11 @@ impl Following {
         changes::after(self.0.tx(), seen).await
     }
 
-    /// Writes into the node's row, if it is there and of an earlier renewal; whether it was.
+    /// Writes into the node's row, if it is there and of the renewal before; whether it was.
     pub async fn renew(&mut self, row: NodeRow) -> Result<bool> {
-        let sql = "UPDATE nodes SET seen = $1, renewals = $2 WHERE id = $3 AND renewals < $2";
-        Ok(self.0.tx().execute(sql, &[row.seen.into(), row.renewals.into(), row.id.into()]).await? > 0)
+        let sql = "UPDATE nodes SET seen = $1, renewals = $2 WHERE id = $3 AND renewals = $4";
+        let values = [row.seen.into(), row.renewals.into(), row.id.into(), (row.renewals - 1).into()];
+        Ok(self.0.tx().execute(sql, &values).await? > 0)
     }
 
     /// Makes it so.
@@ -107,13 +108,14 @@ impl Store {
         Ok(())
     }
 
-    /// Enters a node's row, unless it is there.
-    pub async fn register_node(&self, row: NodeRow) -> Result<()> {
+    /// Enters a node's row as one that has applied nothing, or sets it so if it is there and of an earlier renewal.
+    pub async fn register_node(&self, id: NodeId, renewals: i64) -> Result<()> {
         let write = self.db.write("register_node", move |tx| {
             Box::pin(async move {
-                let sql =
-                    "INSERT INTO nodes (id, seen, renewals) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING";
-                tx.execute(sql, &[row.id.into(), row.seen.into(), row.renewals.into()]).await
+                let sql = "INSERT INTO nodes (id, seen, renewals) VALUES ($1, 0, $2) ON CONFLICT (id) \
+                           DO UPDATE SET seen = 0, renewals = excluded.renewals \
+                           WHERE nodes.renewals < excluded.renewals";
+                tx.execute(sql, &[id.into(), renewals.into()]).await
             })
         });
         write.await.map(drop)

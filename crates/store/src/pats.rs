@@ -23,6 +23,7 @@ use crate::audit::{self, Stamp};
 use crate::changes::{self, Change};
 use crate::convert::{self, json};
 use crate::driver::{Row, Tx};
+use crate::hits;
 use crate::sessions::{self, SessionLimits};
 
 /// The columns of [`pat`], in its order; then those of [`search::Listed`].
@@ -383,7 +384,7 @@ impl Store {
     }
 
     /// Drops what nobody needs any more: old entries of the change feed, deleted PATs after 90 days, revoked access
-    /// tokens past their end, web sessions that have ended.
+    /// tokens past their end, what nodes counted and no longer count, web sessions that have ended.
     pub async fn purge(&self, sessions: SessionLimits) -> Result<()> {
         let now = self.clock.now();
         self.write("purge", move |tx| {
@@ -392,6 +393,7 @@ impl Store {
                 let before = now.plus_seconds(-TOMBSTONE_SECONDS);
                 tx.execute("DELETE FROM deleted_pats WHERE deleted < $1", &[before.into()]).await?;
                 tx.execute("DELETE FROM revoked_tokens WHERE expires < $1", &[now.into()]).await?;
+                hits::purge(tx, now).await?;
                 sessions::purge(tx, sessions, now).await
             })
         })

@@ -20,7 +20,7 @@ use crate::config::{Settings, Source};
 use crate::front::Front;
 use crate::listener::Bounds;
 use crate::system::SystemSteadyClock;
-use crate::{follower, housekeeping, listener, management, telemetry};
+use crate::{follower, housekeeping, listener, management, reconcile, telemetry};
 
 #[derive(Args, Default)]
 pub(super) struct Serve {
@@ -78,6 +78,7 @@ pub(super) async fn run(mut session: Session, args: Serve) -> Result<(), Failed>
     }
     if store.is_shared() {
         last.spawn("follower", follower::run(Arc::clone(&app), finished.clone()));
+        last.spawn("reconciler", reconcile::run(Arc::clone(&app), finished.clone()));
     }
     let recorder = Arc::clone(&app.recorder);
     last.spawn("recorder", async move { recorder.run(finished).await });

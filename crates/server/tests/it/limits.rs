@@ -1,6 +1,10 @@
 //! How often one may ask, and how often one may guess (contract section 8).
 
+use std::sync::Arc;
+
+use patron::reconcile;
 use serde_json::json;
+use tokio::sync::watch;
 
 use super::support::*;
 
@@ -62,6 +66,19 @@ async fn a_hundred_requests_in_ten_seconds() {
     assert_limited(&patron.send(Call::get(V1).auth(&bearer)).await, "1");
     patron.clock.advance_millis(1);
     patron.send(Call::get(V1).auth(&bearer)).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_node_that_ends_leaves_its_counts_to_the_others() {
+    let patron = Patron::start().await;
+    for _ in 0..5 {
+        patron.send(Call::get(V1).auth(&patron.admin.basic())).await.expect(200);
+    }
+    let (_stop, stopped) = watch::channel(true);
+    reconcile::run(Arc::clone(&patron.app), stopped).await;
+    let file = rusqlite::Connection::open(patron.dir.path().join("patron.db")).unwrap();
+    let counted: i64 = file.query_row("SELECT COUNT(*) FROM hits", [], |row| row.get(0)).unwrap();
+    assert_eq!(counted, 1, "the client's requests");
 }
 
 #[tokio::test]
