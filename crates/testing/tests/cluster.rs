@@ -14,6 +14,9 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 const DATABASE: &str = "postgres";
 
+/// Never ends, and never looks whether its postmaster is still there, as one that waits does.
+const BUSY: &str = "DO 'BEGIN LOOP NULL; END LOOP; END'";
+
 fn start() -> Cluster {
     Cluster::start(Settings::default())
 }
@@ -122,7 +125,7 @@ fn databases_are_empty_and_each_is_another() {
 fn nothing_is_left_of_a_cluster_that_was_dropped() {
     let cluster = start();
     let mut busy = Session::open(&cluster.url(DATABASE));
-    busy.say("SELECT pg_sleep(3600)");
+    busy.say(BUSY);
     let (address, folder) = (cluster.address(), folder(&cluster.url(DATABASE)));
     assert!(folder.exists());
     drop(cluster);
@@ -144,7 +147,7 @@ fn program() -> (Child, String) {
 fn nothing_is_left_of_a_cluster_whose_process_was_killed() {
     let (mut program, url) = program();
     let mut busy = Session::open(&url);
-    busy.say("SELECT pg_sleep(3600)");
+    busy.say(BUSY);
     let folder = folder(&url);
     assert!(folder.exists());
     // The postmaster, and the guard over it.
