@@ -61,16 +61,29 @@ fn alive(process: u32) -> bool {
     Path::new("/proc").join(process.to_string()).exists()
 }
 
+/// All that is in a database, as `pg_dump` writes it.
+pub fn dump(url: &str) -> String {
+    let output = client("pg_dump", url).output().unwrap();
+    assert!(output.status.success(), "pg_dump: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
 /// `psql` on a database, to be spoken to through its stdin; it ends at the first statement that fails.
 pub fn psql_command(url: &str) -> Command {
+    let mut psql = client("psql", url);
+    psql.args(["--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--set", "ON_ERROR_STOP=1"]);
+    psql
+}
+
+/// One of PostgreSQL's programs that work on a database.
+fn client(program: &str, url: &str) -> Command {
     let mut url = Url::parse(url).unwrap();
     let password = percent_decode_str(url.password().unwrap_or_default()).decode_utf8().unwrap().into_owned();
     // Everybody sees the arguments of a process.
     url.set_password(None).unwrap();
-    let mut psql = Programs::find().command("psql", Path::new("/"));
-    psql.env("PGPASSWORD", password).args(["--no-psqlrc", "--quiet", "--no-align", "--tuples-only"]);
-    psql.args(["--set", "ON_ERROR_STOP=1", "--dbname", url.as_str()]);
-    psql
+    let mut command = Programs::find().command(program, Path::new("/"));
+    command.env("PGPASSWORD", password).args(["--dbname", url.as_str()]);
+    command
 }
 
 /// What `psql` prints for these statements, each in a transaction of its own: a line a row, `|` between columns.
@@ -113,6 +126,7 @@ mod tests {
     fn each_call_makes_a_database_of_its_own() {
         let (one, other) = (database_url(), database_url());
         psql_at(&one, "CREATE TABLE t (id INT)");
+        assert!(dump(&one).contains("CREATE TABLE public.t") && !dump(&other).contains("CREATE TABLE"));
         let tables = "SELECT COUNT(*) FROM pg_tables WHERE tablename = 't'";
         assert_eq!((psql_at(&one, tables), psql_at(&other, tables)), ("1\n".to_owned(), "0\n".to_owned()));
     }

@@ -1,5 +1,5 @@
 //! What tests need around Patron and none of them should make by hand: private PostgreSQL clusters ([`Cluster`]), a
-//! fresh database for each test ([`database_url`]), and a proxy that breaks connections on purpose ([`Proxy`]).
+//! fresh database for each test ([`Engine::empty_database`]), and a proxy that breaks connections on purpose ([`Proxy`]).
 //!
 //! All of it fails by panicking, as tests do, and all of it ends with the process that began it, however that ends.
 #![allow(
@@ -11,6 +11,7 @@
 
 mod cluster;
 mod databases;
+mod engine;
 mod guard;
 mod log;
 mod port;
@@ -19,5 +20,6 @@ pub mod programs;
 mod proxy;
 
 pub use cluster::{Cluster, Settings};
-pub use databases::{CLUSTER, database_url, psql_at, psql_command};
+pub use databases::{CLUSTER, database_url, dump, psql_at, psql_command};
+pub use engine::{ENGINE, Engine};
 pub use proxy::Proxy;

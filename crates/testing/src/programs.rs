@@ -21,7 +21,7 @@ pub fn folder() -> Option<PathBuf> {
 
 /// A folder may hold the client's programs alone.
 fn whole(folder: &Path) -> bool {
-    ["postgres", "initdb", "pg_basebackup", "psql"].iter().all(|name| folder.join(name).is_file())
+    ["postgres", "initdb", "pg_basebackup", "pg_dump", "psql"].iter().all(|name| folder.join(name).is_file())
 }
 
 fn newest_first(versions: &Path) -> Vec<PathBuf> {

@@ -25,7 +25,8 @@ use patron_store::pats::Creation;
 use serde_json::Value;
 use tempfile::TempDir;
 
-pub(crate) use crate::process::{Call, Reply, Server, basic, form, patron, run, run_json};
+use crate::database::Database;
+pub(crate) use crate::process::{Call, Reply, Server, basic, database_url, form, patron, run, run_json};
 
 /// When a test begins.
 pub(crate) const START: &str = "2027-03-01T12:00:00.000Z";
@@ -72,7 +73,7 @@ impl Patron {
         change(&mut settings);
         let clock = Arc::new(ManualClock::new(Timestamp::parse(START).unwrap()));
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-        let url = format!("sqlite:{}", dir.path().join("patron.db").display());
+        let url = database_url(dir.path());
         let store = Store::open(&url, clock.clone(), entropy.clone()).await.unwrap();
         let master = || MasterKey::from_text(TEST_MASTER_KEY).ok().unwrap();
         let now = clock.now();
@@ -308,9 +309,9 @@ impl Patron {
 pub(crate) const PATS: &str = "/personal-access-tokens/v1";
 
 impl Patron {
-    /// A connection of the test's own to the database, behind Patron's back.
-    pub(crate) fn database(&self) -> rusqlite::Connection {
-        rusqlite::Connection::open(self.dir.path().join("patron.db")).unwrap()
+    /// The database itself, behind Patron's back.
+    pub(crate) fn database(&self) -> Database {
+        Database::at(&database_url(self.dir.path()))
     }
 
     /// A PAT as `GET /{id}` shows it to this caller.
