@@ -6,12 +6,19 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use crate::coherence::Steady;
 use crate::time::Timestamp;
 
 /// Tells the time.
 pub trait Clock: Send + Sync + 'static {
     /// Now, in UTC, to the millisecond.
     fn now(&self) -> Timestamp;
+}
+
+/// Tells how time passes.
+pub trait SteadyClock: Send + Sync + 'static {
+    /// An instant of this process's own, which nobody sets.
+    fn steady(&self) -> Steady;
 }
 
 /// Gives random bytes fit for secrets.
@@ -48,6 +55,12 @@ impl ManualClock {
     /// Moves the clock by `millis`, backwards if negative.
     pub fn advance_millis(&self, millis: i64) {
         self.0.fetch_add(millis, Ordering::SeqCst);
+    }
+}
+
+impl SteadyClock for ManualClock {
+    fn steady(&self) -> Steady {
+        Steady(self.0.load(Ordering::SeqCst).unsigned_abs())
     }
 }
 

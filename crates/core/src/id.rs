@@ -69,6 +69,8 @@ ids! {
     /// Its first four bytes are the generation of the identity when the token was issued, big-endian: an
     /// identity that is disabled moves to the next generation, and what was issued before stays dead.
     TokenId;
+    /// Names a running server among those of one database; made anew at each start.
+    NodeId;
 }
 
 impl TokenId {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::http::request::Parts;
 use patron_core::audit::Context;
-use patron_core::clock::{Clock, Entropy};
+use patron_core::clock::{Clock, Entropy, SteadyClock};
 use patron_core::id::{PatId, TrackingId};
 use patron_core::rights::Catalogue;
 use patron_core::{Error, Result};
@@ -75,15 +75,15 @@ impl App {
         master: MasterKey,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
+        steady: Arc<dyn SteadyClock>,
     ) -> Result<Self, BuildError> {
         let limits = &settings.rate_limits;
         let devices = Devices::new(&master, Arc::clone(&entropy));
         let devices = devices.map_err(|error| BuildError::Store(Error::internal(error)))?;
         // A core is left to everyone else.
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-        let memory = Memory::load(store.clone(), Arc::clone(&clock), Arc::clone(&settings), master)
-            .await
-            .map_err(BuildError::Store)?;
+        let memory = Memory::load(store.clone(), Arc::clone(&clock), Arc::clone(&settings), master, steady);
+        let memory = memory.await.map_err(BuildError::Store)?;
         memory.keys().self_test().map_err(|error| BuildError::Store(Error::internal(error)))?;
         Ok(Self {
             catalogue: Catalogue::new(&settings.levels, &settings.scopes)?,

@@ -96,3 +96,9 @@ pub const DIFFERENT_FAILURES: usize = 1_000;
 pub const SETTLE_TIMEOUT: Duration = Duration::from_millis(250);
 /// Uses that may wait while the database is out of reach; further ones are dropped, which the log says.
 pub const WAITING_USES: usize = 100_000;
+/// How long a request waits for the lease on memory to be renewed, before it is told 503.
+pub const TRUST_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a node rests after a failure to follow the change feed, unless a request wants it.
+pub const FOLLOW_PAUSE: Duration = Duration::from_millis(100);
+/// How often the change feed is read where the database cannot tell of changes: a revocation takes as long on average.
+pub const FOLLOW_POLL: Duration = Duration::from_millis(50);

@@ -1,8 +1,10 @@
 //! What the hot path reads instead of the database, kept true by the store's change feed.
 //!
-//! Before a request relies on anything here it calls [`Memory::refresh`], which asks the store whether any process
-//! has committed something since; if so, what changed is forgotten first. So a deletion by `patron admin` counts
-//! from the next request on, and a database out of reach is an error, never an answer from memory.
+//! Before a request relies on anything here it calls [`Memory::refresh`]. On a database of this process's own that asks
+//! the store whether any process has committed something since; if so, what changed is forgotten first. So a deletion
+//! by `patron admin` counts from the next request on, and a database out of reach is an error, never an answer from
+//! memory. On a database that several nodes share it asks whether there is a lease ([`crate::trust`]): while there is,
+//! no change is answered that [`crate::follower`] has not applied here.
 //!
 //! A look-up that began before a change and ends after it must not bring the old state back: every loader notes the
 //! epoch before it reads, and puts nothing in when the epoch has moved.
@@ -11,7 +13,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use patron_core::clock::Clock;
+use patron_core::clock::{Clock, SteadyClock};
 use patron_core::id::{IdentityId, PatId, TenantKey, TokenId};
 use patron_core::identity::Identity;
 use patron_core::name::TenantName;
@@ -20,7 +22,7 @@ use patron_core::secret::SecretHash;
 use patron_core::time::Timestamp;
 use patron_core::{Error, Result};
 use patron_store::Store;
-use patron_store::changes::Change;
+use patron_store::changes::{Change, Changes, Place};
 use patron_store::pats::Credential;
 use patron_store::tenants::Tenant;
 use quick_cache::Weighter;
@@ -30,6 +32,7 @@ use sha2::{Digest as _, Sha256};
 use crate::config::Settings;
 use crate::keys::{Claims, KeyRing, MasterKey};
 use crate::limits::{CACHED, CACHED_BYTES};
+use crate::trust::Trust;
 
 /// A tenant as requests see it.
 #[derive(Debug)]
@@ -149,16 +152,24 @@ struct Sites {
     by_key: HashMap<TenantKey, Arc<Site>>,
 }
 
+/// By what memory is held true.
+enum Truth {
+    /// The store's version when it was last made true.
+    Version(AtomicI64),
+    /// A lease.
+    Lease(Trust),
+}
+
 /// See the module's text.
 pub struct Memory {
     store: Store,
     clock: Arc<dyn Clock>,
     settings: Arc<Settings>,
     master: MasterKey,
-    /// The store's version when this memory was last made true.
-    version: AtomicI64,
-    /// The last entry of the feed that was applied; the lock lets one refresh run at a time.
-    seen: tokio::sync::Mutex<i64>,
+    /// By what it is held true.
+    truth: Truth,
+    /// Up to where the feed was applied; the lock lets one refresh run at a time.
+    seen: tokio::sync::Mutex<Place>,
     /// Moves when something is forgotten. Held while an entry is put in, so that none is put in that was read before.
     epoch: RwLock<u64>,
     pats: Bounded<PatId, PresentPat>,
@@ -176,15 +187,21 @@ impl Memory {
         clock: Arc<dyn Clock>,
         settings: Arc<Settings>,
         master: MasterKey,
+        steady: Arc<dyn SteadyClock>,
     ) -> Result<Self> {
+        let truth = if store.is_shared() {
+            Truth::Lease(Trust::new(steady))
+        } else {
+            Truth::Version(AtomicI64::new(store.version()?))
+        };
         let keys = open_keys(&store, &master, clock.now()).await?;
         let memory = Self {
             store,
             clock,
             settings,
             master,
-            version: AtomicI64::new(i64::MIN),
-            seen: tokio::sync::Mutex::new(0),
+            truth,
+            seen: tokio::sync::Mutex::default(),
             epoch: RwLock::new(0),
             pats: bounded(),
             identities: bounded(),
@@ -193,40 +210,59 @@ impl Memory {
             keys: RwLock::new(Arc::new(keys)),
             revoked: RwLock::default(),
         };
-        let mut seen = memory.seen.lock().await;
-        let version = memory.store.version()?;
-        *seen = memory.store.last_change().await?;
+        *memory.seen.lock().await = memory.store.feed_end().await?;
         memory.forget_everything().await?;
-        memory.version.store(version, Ordering::Release);
-        drop(seen);
         Ok(memory)
     }
 
-    /// Makes the memory true: whatever any process had committed when this was called is known when it returns.
+    /// Up to where the feed was applied when this memory was made, or last refreshed.
+    pub async fn place(&self) -> Place {
+        *self.seen.lock().await
+    }
+
+    /// The lease, where several nodes share the database.
+    pub fn trust(&self) -> Option<&Trust> {
+        match &self.truth {
+            Truth::Version(_) => None,
+            Truth::Lease(trust) => Some(trust),
+        }
+    }
+
+    /// Makes sure that the memory is true: whatever had been answered when this was called is known when it returns.
     ///
     /// # Errors
     /// [`Error::Unavailable`] when the database cannot be asked.
     pub async fn refresh(&self) -> Result<()> {
-        if self.store.version()? == self.version.load(Ordering::Acquire) {
-            return Ok(());
+        match &self.truth {
+            Truth::Lease(trust) => trust.require().await,
+            Truth::Version(known) if self.store.version()? == known.load(Ordering::Acquire) => Ok(()),
+            Truth::Version(known) => self.catch_up(known).await,
         }
+    }
+
+    async fn catch_up(&self, known: &AtomicI64) -> Result<()> {
         let mut seen = self.seen.lock().await;
         // Asked before the feed is read: what is committed in between shows as another version next time.
         let version = self.store.version()?;
-        if version == self.version.load(Ordering::Acquire) {
+        if version == known.load(Ordering::Acquire) {
             return Ok(());
         }
         let changes = self.store.changes_after(*seen).await?;
-        match changes.entries {
-            Some(entries) => self.apply(&entries).await?,
-            None => self.forget_everything().await?,
-        }
+        self.apply(&changes).await?;
         *seen = changes.last;
-        self.version.store(version, Ordering::Release);
+        known.store(version, Ordering::Release);
         Ok(())
     }
 
-    async fn apply(&self, entries: &[Change]) -> Result<()> {
+    /// Forgets what a stretch of the feed names.
+    pub async fn apply(&self, changes: &Changes) -> Result<()> {
+        match &changes.entries {
+            Some(entries) => self.forget(entries).await,
+            None => self.forget_everything().await,
+        }
+    }
+
+    async fn forget(&self, entries: &[Change]) -> Result<()> {
         if entries.is_empty() {
             return Ok(());
         }

@@ -100,7 +100,8 @@ async fn main() {
     let now = Timestamp::parse("2027-03-01T12:00:00Z").expect("a time");
     let clock = Arc::new(ManualClock::new(now));
     let url = format!("sqlite:{}", path.display());
-    let store = Store::open(&url, clock, Arc::new(Sequence(1.into()))).await.expect("a database");
+    let store =
+        Store::open(&url, clock.clone(), Arc::new(Sequence(1.into())), clock).await.expect("a database");
     let begun = Instant::now();
     let tenant = populate(&store, &path, now).await;
     println!("{} PATs of {OWNERS} owners in {:.1?}", OWNERS * PATS_PER_OWNER, begun.elapsed());

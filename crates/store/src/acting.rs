@@ -6,12 +6,13 @@ use patron_core::time::Timestamp;
 use patron_core::{Error, Result};
 
 use crate::convert::json;
-use crate::driver::{Tx, Value};
+use crate::driver::{Hold, Tx, Value};
 
-/// Refuses a change whose credential has ended, or lost levels or scopes, since the request was judged.
+/// Refuses a change whose credential has ended, or lost levels or scopes, since the request was judged. What it finds
+/// stays so until the change is committed: whoever ends the credential meanwhile is answered after that.
 pub(crate) async fn judge(tx: &mut Tx, context: &Context, now: Timestamp) -> Result<()> {
     let Some(Acting { tenant, means, generation, levels }) = &context.acting else { return Ok(()) };
-    let row = match means {
+    let rows = match means {
         Means::Pat { pat, token, pat_scopes } => {
             let sql = "SELECT 1 FROM pats p JOIN identities i ON i.id = p.owner AND i.tenant = p.tenant \
                        WHERE p.id = $1 AND p.tenant = $7 AND (p.expires IS NULL OR p.expires >= $2) \
@@ -27,7 +28,7 @@ pub(crate) async fn judge(tx: &mut Tx, context: &Context, now: Timestamp) -> Res
                 token.map_or(Value::Null, Value::from),
                 (*tenant).into(),
             ];
-            tx.query_opt(sql, &values).await?
+            tx.query_held(sql, &values, Hold::Shared).await?
         }
         Means::Session(hash) => {
             // How long it may live was asked a moment ago, when the request came in.
@@ -35,14 +36,14 @@ pub(crate) async fn judge(tx: &mut Tx, context: &Context, now: Timestamp) -> Res
                        WHERE s.hash = $1 AND s.tenant = $2 AND i.enabled = 1 AND s.generation = i.generation \
                        AND i.generation = $3 AND i.levels = $4";
             let values = [(*hash).into(), (*tenant).into(), (*generation).into(), json(levels)];
-            tx.query_opt(sql, &values).await?
+            tx.query_held(sql, &values, Hold::Shared).await?
         }
     };
-    match (row, means) {
-        (Some(_), _) => Ok(()),
-        (None, Means::Pat { .. }) => Err(Error::unauthenticated(
+    match (rows.is_empty(), means) {
+        (false, _) => Ok(()),
+        (true, Means::Pat { .. }) => Err(Error::unauthenticated(
             "JWT validation failed: the credential has changed or ended meanwhile",
         )),
-        (None, Means::Session(_)) => Err(Error::unauthenticated("The session has ended meanwhile.")),
+        (true, Means::Session(_)) => Err(Error::unauthenticated("The session has ended meanwhile.")),
     }
 }

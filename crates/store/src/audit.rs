@@ -219,27 +219,26 @@ impl Store {
     pub async fn record_failures(&self, failures: HashMap<Failure, u64>, tracking: TrackingId) -> Result<()> {
         let (store, now) = (self.clone(), self.clock.now());
         let failures = std::sync::Arc::new(failures);
-        self.db
-            .write("record_failures", move |tx| {
-                let (store, failures) = (store.clone(), failures.clone());
-                Box::pin(async move {
-                    for (failure, times) in failures.iter() {
-                        // A PAT stands for whoever presents it; a login name that is typed for nobody yet.
-                        let actor = match failure.action {
-                            Action::SignInFailed => Party::other("UNKNOWN", "unknown", ""),
-                            _ => failure.target.clone(),
-                        };
-                        let context = Context { actor, acting: None, address: failure.address, tracking };
-                        let event = Event::new(failure.action, failure.target.clone())
-                            .with("reason", failure.reason)
-                            .with("count", *times);
-                        let stamp = Stamp { tenant: failure.tenant, context: &context, now };
-                        record(tx, &store, &stamp, &event).await?;
-                    }
-                    Ok(())
-                })
+        self.write("record_failures", move |tx| {
+            let (store, failures) = (store.clone(), failures.clone());
+            Box::pin(async move {
+                for (failure, times) in failures.iter() {
+                    // A PAT stands for whoever presents it; a login name that is typed for nobody yet.
+                    let actor = match failure.action {
+                        Action::SignInFailed => Party::other("UNKNOWN", "unknown", ""),
+                        _ => failure.target.clone(),
+                    };
+                    let context = Context { actor, acting: None, address: failure.address, tracking };
+                    let event = Event::new(failure.action, failure.target.clone())
+                        .with("reason", failure.reason)
+                        .with("count", *times);
+                    let stamp = Stamp { tenant: failure.tenant, context: &context, now };
+                    record(tx, &store, &stamp, &event).await?;
+                }
+                Ok(())
             })
-            .await
+        })
+        .await
     }
 }
 

@@ -63,7 +63,6 @@ impl Store {
         let secret = Secret::generate(&self.entropy);
         let hash = secret.hash();
         let made = self
-            .db
             .write("bootstrap", move |tx| {
                 let (store, context, with) = (store.clone(), context.clone(), Arc::clone(&with));
                 Box::pin(async move {
@@ -99,7 +98,6 @@ impl Store {
         let secret = Secret::generate(&self.entropy);
         let hash = secret.hash();
         let (tenant, admin, pat) = self
-            .db
             .write("reset_admin", move |tx| {
                 let (store, context, with) = (store.clone(), context.clone(), Arc::clone(&with));
                 Box::pin(async move {

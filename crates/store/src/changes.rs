@@ -3,19 +3,22 @@
 //! An entry is written in the transaction of its change, so it can neither be missing nor come early. A reader asks
 //! [`Store::version`] whether anything was committed, and if so [`Store::changes_after`] for what.
 //!
-//! A reader that has seen entry 7 never looks at 7 or below again. So entries are numbered **in the order of their
-//! commits and without gaps**: when 7 can be seen, so can all below it that were not purged, and 8 is the next that
-//! there will ever be. SQLite gives this by its single writer, whose `AUTOINCREMENT` is undone with the rest of a
-//! transaction. Any other engine must give it as well: a sequence does not, for two transactions may commit in
-//! another order than they drew their numbers, and one that is rolled back leaves a gap. A counter row does, which
-//! the transaction moves on and so keeps locked until its commit.
+//! A reader that has seen entry 7 never looks at what is below it again. So entries are numbered **in the order of
+//! their commits and without gaps**: when 7 can be seen, so can all below it that were not purged, and 8 is the next
+//! that there will ever be. A counter gives this, in a row that the transaction moves on and so keeps locked until its
+//! commit. A sequence does not: two transactions may commit in another order than they drew their numbers, and one
+//! that is rolled back leaves a gap.
+//!
+//! A feed goes back when a backup is restored under a running process, or a standby takes over that lacked its end. Its
+//! numbers are then given a second time, to other changes. So a reader keeps what the last entry said, and forgets
+//! everything when that is no longer so.
 
-use patron_core::Result;
 use patron_core::id::{IdentityId, PatId, TenantId, TokenId};
 use patron_core::time::Timestamp;
+use patron_core::{Error, Result};
 
-use crate::Store;
-use crate::driver::{Tx, Value};
+use crate::driver::{Row, Tx, Value};
+use crate::{Store, convert};
 
 /// What has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,11 +35,19 @@ pub enum Change {
     Token(TokenId),
 }
 
+/// A place in the feed: behind an entry, and what that entry says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Place {
+    /// The entry's number; 0 is before the first.
+    pub seq: i64,
+    entry: Option<(Option<Change>, Timestamp)>,
+}
+
 /// A stretch of the feed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Changes {
-    /// The last entry's number; the next call continues there.
-    pub last: i64,
+    /// Its end; the next call continues there.
+    pub last: Place,
     /// The entries, or `None` when some of them are not there, purged before this reader came: forget everything.
     pub entries: Option<Vec<Change>>,
 }
@@ -70,57 +81,81 @@ impl Change {
     }
 }
 
-/// Enters a change, in the transaction that makes it.
+/// Enters a change, in the transaction that makes it. From then on no other can enter one until this has ended.
 pub(crate) async fn enter(tx: &mut Tx, change: Change, now: Timestamp) -> Result<()> {
-    let (kind, subject) = change.parts();
-    tx.execute(
-        "INSERT INTO changes (kind, subject, created) VALUES ($1, $2, $3)",
-        &[kind.into(), subject, now.into()],
-    )
-    .await?;
+    let row =
+        tx.query_opt("UPDATE feed SET last = last + 1 RETURNING last", &[]).await?.ok_or_else(no_feed)?;
+    let (seq, (kind, subject)) = (row.int(0)?, change.parts());
+    let sql = "INSERT INTO changes (seq, kind, subject, created) VALUES ($1, $2, $3, $4)";
+    tx.execute(sql, &[seq.into(), kind.into(), subject, now.into()]).await?;
+    tx.entered(seq);
     Ok(())
 }
 
+/// For a transaction that finds done what it was to do: perhaps a moment ago, by somebody who is not answered yet. Its
+/// own answer then waits for what the other's waits for.
+pub(crate) async fn refer(tx: &mut Tx) -> Result<()> {
+    let last = last(tx).await?;
+    tx.entered(last);
+    Ok(())
+}
+
+fn no_feed() -> Error {
+    Error::internal("the table `feed` has no row")
+}
+
 impl Store {
-    /// The number of the newest entry.
-    pub async fn last_change(&self) -> Result<i64> {
-        self.db.read("last_change", |tx| Box::pin(async move { last(tx).await })).await
+    /// Where the feed ends.
+    pub async fn feed_end(&self) -> Result<Place> {
+        self.db.read("feed_end", |tx| Box::pin(async move { end(tx).await })).await
     }
 
-    /// What was entered after the entry number `seen`.
-    pub async fn changes_after(&self, seen: i64) -> Result<Changes> {
-        self.db
-            .read("changes_after", move |tx| {
-                Box::pin(async move {
-                    let last = last(tx).await?;
-                    if last <= seen {
-                        // Ahead of the feed: the database was replaced under this process.
-                        let entries = (last == seen).then(Vec::new);
-                        return Ok(Changes { last, entries });
-                    }
-                    if last - seen > STRETCH {
-                        return Ok(Changes { last, entries: None });
-                    }
-                    let sql = "SELECT kind, subject FROM changes WHERE seq > $1 AND seq <= $2 ORDER BY seq";
-                    let rows = tx.query(sql, &[seen.into(), last.into()]).await?;
-                    if usize::try_from(last - seen) != Ok(rows.len()) {
-                        return Ok(Changes { last, entries: None });
-                    }
-                    let entries = rows.iter().map(|row| Ok(Change::from_parts(row.int(0)?, row.blob(1)?)));
-                    // A kind that a newer Patron enters is not understood here: forget everything.
-                    let entries: Option<Vec<Change>> =
-                        entries.collect::<Result<Vec<_>>>()?.into_iter().collect();
-                    Ok(Changes { last, entries })
-                })
-            })
-            .await
+    /// What was entered after `seen`.
+    pub async fn changes_after(&self, seen: Place) -> Result<Changes> {
+        self.db.read("changes_after", move |tx| Box::pin(after(tx, seen))).await
     }
 }
 
-/// The number of the newest entry, which is never purged; 0 when there was none yet.
-async fn last(tx: &mut Tx) -> Result<i64> {
-    let sql = "SELECT COALESCE(MAX(seq), 0) FROM changes";
-    tx.query_opt(sql, &[]).await?.map_or(Ok(0), |row| row.int(0))
+/// What was entered after `seen`, in the transaction at hand.
+pub(crate) async fn after(tx: &mut Tx, seen: Place) -> Result<Changes> {
+    let everything = async |tx: &mut Tx| Ok(Changes { last: end(tx).await?, entries: None });
+    let last = last(tx).await?;
+    if last < seen.seq || last - seen.seq > STRETCH {
+        return everything(tx).await;
+    }
+    let sql = "SELECT seq, kind, subject, created FROM changes WHERE seq >= $1 AND seq <= $2 ORDER BY seq";
+    let rows = tx.query(sql, &[seen.seq.into(), last.into()]).await?;
+    let mut places = rows.iter().map(place).collect::<Result<Vec<_>>>()?;
+    if seen.entry.is_some() {
+        if places.first() != Some(&seen) {
+            return everything(tx).await;
+        }
+        places.remove(0);
+    }
+    if usize::try_from(last - seen.seq) != Ok(places.len()) {
+        return everything(tx).await;
+    }
+    let entries = places.iter().map(|place| place.entry?.0);
+    let entries = entries.collect();
+    Ok(Changes { last: places.last().copied().unwrap_or(seen), entries })
+}
+
+/// The number of the newest entry; 0 when there was none yet.
+pub(crate) async fn last(tx: &mut Tx) -> Result<i64> {
+    tx.query_opt("SELECT last FROM feed", &[]).await?.ok_or_else(no_feed)?.int(0)
+}
+
+/// The place behind the newest entry, which is never purged.
+async fn end(tx: &mut Tx) -> Result<Place> {
+    let seq = last(tx).await?;
+    let sql = "SELECT seq, kind, subject, created FROM changes WHERE seq = $1";
+    let row = tx.query_opt(sql, &[seq.into()]).await?;
+    row.map_or(Ok(Place { seq, entry: None }), |row| place(&row))
+}
+
+fn place(row: &Row) -> Result<Place> {
+    let change = Change::from_parts(row.int(1)?, row.blob(2)?);
+    Ok(Place { seq: row.int(0)?, entry: Some((change, convert::time(row, 3)?)) })
 }
 
 /// Drops entries that every running process has long seen: those before the first that is kept, and no other, so that
@@ -160,13 +195,14 @@ mod tests {
     }
 
     async fn after(fixture: &Fixture, seen: i64) -> Option<Vec<Change>> {
+        let seen = Place { seq: seen, entry: None };
         fixture.store.changes_after(seen).await.unwrap().entries
     }
 
     #[tokio::test]
     async fn a_reader_is_told_what_it_has_not_seen() {
         let fixture = Fixture::new().await;
-        assert_eq!(fixture.store.last_change().await.unwrap(), 1);
+        assert_eq!(fixture.store.feed_end().await.unwrap().seq, 1);
         entered(&fixture, &[(2, 0), (3, 0), (4, 0)]).await;
         assert_eq!(after(&fixture, 1).await, Some(vec![pat(2), pat(3), pat(4)]));
         assert_eq!(after(&fixture, 3).await, Some(vec![pat(4)]));
@@ -196,6 +232,22 @@ mod tests {
         assert_eq!(after(&fixture, 1).await, None);
         assert_eq!(after(&fixture, 2).await, None);
         assert_eq!(after(&fixture, 3).await, Some(vec![pat(4)]));
+    }
+
+    #[tokio::test]
+    async fn a_number_that_was_given_twice_is_not_taken_for_the_first() {
+        let fixture = Fixture::new().await;
+        entered(&fixture, &[(2, 0), (3, 0)]).await;
+        let seen = fixture.store.feed_end().await.unwrap();
+        assert_eq!(
+            fixture.store.changes_after(seen).await.unwrap(),
+            Changes { last: seen, entries: Some(vec![]) }
+        );
+        // As when a standby takes over that had got as far as 2.
+        fixture.sql("DELETE FROM changes WHERE seq = 3; UPDATE feed SET last = 2").await;
+        entered(&fixture, &[(4, 0), (5, 0)]).await;
+        let changes = fixture.store.changes_after(seen).await.unwrap();
+        assert_eq!((changes.last.seq, changes.entries), (4, None), "3 is another entry than it was");
     }
 
     #[tokio::test]

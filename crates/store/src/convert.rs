@@ -1,6 +1,6 @@
 //! Patron's own types as values of a statement.
 
-use patron_core::id::{EventId, IdentityId, PatId, TenantId, TenantKey, TokenId, TrackingId};
+use patron_core::id::{EventId, IdentityId, NodeId, PatId, TenantId, TenantKey, TokenId, TrackingId};
 use patron_core::secret::{SecretHash, SessionHash};
 use patron_core::time::Timestamp;
 use patron_core::{Error, Result};
@@ -17,7 +17,7 @@ macro_rules! ids {
     )*};
 }
 
-ids!(EventId, IdentityId, PatId, TenantId, TokenId, TrackingId);
+ids!(EventId, IdentityId, NodeId, PatId, TenantId, TokenId, TrackingId);
 
 impl From<TenantKey> for Value {
     fn from(key: TenantKey) -> Self {

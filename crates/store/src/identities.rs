@@ -161,14 +161,13 @@ impl Store {
 
     /// The identity of this id in any tenant: for authentication alone.
     pub async fn credential_owner(&self, id: IdentityId) -> Result<Option<Identity>> {
-        self.db
-            .read("credential_owner", move |tx| {
-                Box::pin(async move {
-                    let row = tx.query_opt(select_identity!("WHERE id = $1"), &[id.into()]).await?;
-                    row.map(|row| identity(&row)).transpose()
-                })
+        self.recall("credential_owner", move |tx| {
+            Box::pin(async move {
+                let row = tx.query_opt(select_identity!("WHERE id = $1"), &[id.into()]).await?;
+                row.map(|row| identity(&row)).transpose()
             })
-            .await
+        })
+        .await
     }
 
     /// The identity of this login name in the tenant.
@@ -375,6 +374,7 @@ pub(crate) async fn update(
     mut new: Identity,
 ) -> Result<Identity> {
     if *old == new {
+        changes::refer(tx).await?;
         return Ok(new);
     }
     if !new.is_active_admin() {

@@ -47,7 +47,7 @@ pub type Decision = Arc<dyn Fn(&[StoredKey]) -> Result<(Vec<StoredKey>, Vec<Stri
 impl Store {
     /// All keys, oldest first.
     pub async fn signing_keys(&self) -> Result<Vec<StoredKey>> {
-        self.db.read("signing_keys", |tx| Box::pin(async move { all(tx).await })).await
+        self.recall("signing_keys", |tx| Box::pin(async move { all(tx).await })).await
     }
 
     /// Rotates the keys as `decide` says, and records it for the tenant of whoever asked.

@@ -14,6 +14,7 @@ pub mod driver;
 pub mod identities;
 pub mod keys;
 pub mod migrate;
+pub mod nodes;
 pub mod pats;
 pub mod sessions;
 pub mod tenants;
@@ -24,20 +25,30 @@ pub mod tokens;
 use std::sync::Arc;
 
 use patron_core::audit::Context;
-use patron_core::clock::{Clock, Entropy};
+use patron_core::clock::{Clock, Entropy, SteadyClock};
 use patron_core::{Error, Result};
 
 use crate::driver::{BoxFuture, Database, Options, Tx};
 use crate::migrate::Migration;
+use crate::nodes::Progress;
 
-const MIGRATIONS: &[Migration] = &[
-    Migration { version: 1, name: "patron", sql: include_str!("../../../migrations/sqlite/0001_patron.sql") },
-    Migration {
-        version: 2,
-        name: "sessions",
-        sql: include_str!("../../../migrations/sqlite/0002_sessions.sql"),
-    },
-];
+macro_rules! migrations {
+    ($engine:literal: $($version:literal $name:literal),*) => {
+        &[$(Migration {
+            version: $version,
+            name: $name,
+            sql: include_str!(concat!("../../../migrations/", $engine, "/000", $version, "_", $name, ".sql")),
+        }),*]
+    };
+}
+
+const SQLITE: &[Migration] = migrations!("sqlite": 1 "patron", 2 "sessions", 3 "many_nodes");
+const POSTGRES: &[Migration] = migrations!("postgres": 1 "patron", 2 "sessions", 3 "many_nodes");
+
+/// The steps to the schema that this program knows. Each engine has its own words for the same steps.
+fn migrations(db: &Database) -> &'static [Migration] {
+    if db.is_shared() { POSTGRES } else { SQLITE }
+}
 
 /// The database, with the clock and the randomness that its rows are stamped with. Cheap to clone.
 #[derive(Clone)]
@@ -45,10 +56,13 @@ pub struct Store {
     db: Database,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+    steady: Arc<dyn SteadyClock>,
+    progress: Arc<Progress>,
 }
 
 impl Store {
-    /// Opens the database at `url` (`sqlite:<file>`, created when missing) and brings its schema up to date.
+    /// Opens the database at `url` (`sqlite:<file>`, created when missing, or `postgres://…`) and brings its schema up
+    /// to date. `steady` is how long changes wait by, where several processes share the database.
     ///
     /// # Errors
     /// A text for the operator: the file cannot be opened, is no database, or was made by a newer Patron.
@@ -56,15 +70,16 @@ impl Store {
         url: &str,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
+        steady: Arc<dyn SteadyClock>,
     ) -> Result<Self, OpenError> {
         let db = Database::open(url, Options::default()).await.map_err(|e| OpenError::new(&e))?;
-        migrate::migrate(&db, MIGRATIONS, clock.now()).await.map_err(|e| OpenError(e.to_string()))?;
-        Ok(Self { db, clock, entropy })
+        migrate::migrate(&db, migrations(&db), clock.now()).await.map_err(|e| OpenError(e.to_string()))?;
+        Ok(Self { db, clock, entropy, steady, progress: Arc::default() })
     }
 
     /// Whether the database answers and its schema is this program's.
     pub async fn check(&self) -> Result<()> {
-        let known = MIGRATIONS.last().map(|migration| migration.version);
+        let known = migrations(&self.db).last().map(|migration| migration.version);
         match migrate::current(&self.db).await? {
             version if version == known => Ok(()),
             other => Err(Error::unavailable(format!("the schema is {other:?}, this program's is {known:?}"))),
@@ -87,12 +102,50 @@ impl Store {
         T: Send + 'static,
     {
         let (store, work) = (self.clone(), Arc::new(work));
+        self.write(name, move |tx| {
+            let (store, context, work) = (store.clone(), context.clone(), Arc::clone(&work));
+            Box::pin(async move {
+                acting::judge(tx, &context, store.clock.now()).await?;
+                work(tx, store, context).await
+            })
+        })
+        .await
+    }
+
+    /// Runs a transaction that writes. What it has entered in the change feed is known to all nodes when this returns.
+    async fn write<T, F>(&self, name: &'static str, work: F) -> Result<T>
+    where
+        F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        let work = Arc::new(work);
+        let written = self.db.write(name, move |tx| {
+            let work = Arc::clone(&work);
+            Box::pin(async move {
+                let value = work(tx).await?;
+                Ok((value, tx.last_entered()))
+            })
+        });
+        let (value, entered) = written.await?;
+        if let Some(entry) = entered {
+            self.settle(entry).await;
+        }
+        Ok(value)
+    }
+
+    /// Reads what will be kept in memory: nothing that is older than what was applied to it.
+    async fn recall<T, F>(&self, name: &'static str, work: F) -> Result<T>
+    where
+        F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        let (store, work) = (self.clone(), Arc::new(work));
         self.db
-            .write(name, move |tx| {
-                let (store, context, work) = (store.clone(), context.clone(), Arc::clone(&work));
+            .read(name, move |tx| {
+                let (store, work) = (store.clone(), Arc::clone(&work));
                 Box::pin(async move {
-                    acting::judge(tx, &context, store.clock.now()).await?;
-                    work(tx, store, context).await
+                    store.refuse_older(tx).await?;
+                    work(tx).await
                 })
             })
             .await

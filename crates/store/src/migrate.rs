@@ -76,7 +76,7 @@ pub async fn migrate(db: &Database, migrations: &[Migration], now: Timestamp) ->
             return Ok(());
         }
         let migrations = Arc::clone(&migrations);
-        db.write("migrate.apply", move |tx| {
+        db.write_alone("migrate.apply", move |tx| {
             let migrations = Arc::clone(&migrations);
             Box::pin(async move { apply_next(tx, &migrations, now).await })
         })
@@ -175,7 +175,12 @@ mod tests {
 
     async fn open(directory: &tempfile::TempDir) -> Database {
         let url = format!("sqlite:{}", directory.path().join("patron.db").display());
-        Database::open(&url, Options { busy_timeout: Duration::from_mins(1), readers: 1 }).await.unwrap()
+        Database::open(
+            &url,
+            Options { busy_timeout: Duration::from_mins(1), readers: 1, ..Options::default() },
+        )
+        .await
+        .unwrap()
     }
 
     async fn ints(db: &Database, sql: &'static str) -> Vec<i64> {

@@ -160,23 +160,22 @@ impl Store {
 
     /// The PAT of this id in any tenant, with the hash of its secret: for authentication alone.
     pub async fn credential(&self, id: PatId) -> Result<Option<Credential>> {
-        self.db
-            .read("credential", move |tx| {
-                Box::pin(async move {
-                    if let Some(row) = tx.query_opt(select_pat!("WHERE p.id = $1"), &[id.into()]).await? {
-                        let hash = SecretHash::from_bytes(row.fixed(12)?);
-                        return Ok(Some(Credential::Present { pat: pat(&row)?, hash }));
-                    }
-                    let sql = "SELECT tenant, secret_hash FROM deleted_pats WHERE id = $1";
-                    let row = tx.query_opt(sql, &[id.into()]).await?;
-                    row.map(|row| {
-                        let hash = SecretHash::from_bytes(row.fixed(1)?);
-                        Ok(Credential::Deleted { tenant: TenantKey(row.int(0)?), hash })
-                    })
-                    .transpose()
+        self.recall("credential", move |tx| {
+            Box::pin(async move {
+                if let Some(row) = tx.query_opt(select_pat!("WHERE p.id = $1"), &[id.into()]).await? {
+                    let hash = SecretHash::from_bytes(row.fixed(12)?);
+                    return Ok(Some(Credential::Present { pat: pat(&row)?, hash }));
+                }
+                let sql = "SELECT tenant, secret_hash FROM deleted_pats WHERE id = $1";
+                let row = tx.query_opt(sql, &[id.into()]).await?;
+                row.map(|row| {
+                    let hash = SecretHash::from_bytes(row.fixed(1)?);
+                    Ok(Credential::Deleted { tenant: TenantKey(row.int(0)?), hash })
                 })
+                .transpose()
             })
-            .await
+        })
+        .await
     }
 
     /// Changes a PAT to what `decide` makes of it.
@@ -340,66 +339,63 @@ impl Store {
     /// Records uses: `lastUsed` moves where it is due, and each move is audited.
     pub async fn record_uses(&self, uses: Vec<Use>) -> Result<()> {
         let (store, uses) = (self.clone(), Arc::new(uses));
-        self.db
-            .write("record_uses", move |tx| {
-                let (store, uses) = (store.clone(), Arc::clone(&uses));
-                Box::pin(async move {
-                    for used in uses.iter() {
-                        let Some(old) = find(tx, used.tenant, used.pat).await? else { continue };
-                        let moves = moves_last_used(old.last_used, used.at);
-                        if moves {
-                            let sql = "UPDATE pats SET last_used = $1 WHERE id = $2 AND tenant = $3";
-                            let values = [used.at.into(), used.pat.into(), used.tenant.into()];
-                            tx.execute(sql, &values).await?;
-                        }
-                        if moves || used.always {
-                            let event = Event::new(Action::PatUsed, Party::pat(old.id, &old.name));
-                            let stamp = Stamp { tenant: used.tenant, context: &used.context, now: used.at };
-                            audit::record(tx, &store, &stamp, &event).await?;
-                        }
+        self.write("record_uses", move |tx| {
+            let (store, uses) = (store.clone(), Arc::clone(&uses));
+            Box::pin(async move {
+                for used in uses.iter() {
+                    let Some(old) = find(tx, used.tenant, used.pat).await? else { continue };
+                    let moves = moves_last_used(old.last_used, used.at);
+                    if moves {
+                        let sql = "UPDATE pats SET last_used = $1 WHERE id = $2 AND tenant = $3";
+                        let values = [used.at.into(), used.pat.into(), used.tenant.into()];
+                        tx.execute(sql, &values).await?;
                     }
-                    Ok(())
-                })
+                    if moves || used.always {
+                        let event = Event::new(Action::PatUsed, Party::pat(old.id, &old.name));
+                        let stamp = Stamp { tenant: used.tenant, context: &used.context, now: used.at };
+                        audit::record(tx, &store, &stamp, &event).await?;
+                    }
+                }
+                Ok(())
             })
-            .await
+        })
+        .await
     }
 
     /// Audits up to `limit` PATs whose expiration date has come, once each, and answers how many there were.
     pub async fn record_expired(&self, tracking: TrackingId, limit: u32) -> Result<usize> {
         let (store, now) = (self.clone(), self.clock.now());
-        self.db
-            .write("record_expired", move |tx| {
-                let store = store.clone();
-                Box::pin(async move {
-                    let due = select_pat!(
-                        "WHERE p.expires <= $1 AND p.expiry_recorded = 0 ORDER BY p.expires LIMIT $2"
-                    );
-                    let due = tx.query(due, &[now.into(), limit.into()]).await?;
-                    let due = due.iter().map(pat).collect::<Result<Vec<_>>>()?;
-                    for pat in &due {
-                        record_expiry(tx, &store, pat, tracking).await?;
-                    }
-                    Ok(due.len())
-                })
+        self.write("record_expired", move |tx| {
+            let store = store.clone();
+            Box::pin(async move {
+                let due = select_pat!(
+                    "WHERE p.expires <= $1 AND p.expiry_recorded = 0 ORDER BY p.expires LIMIT $2"
+                );
+                let due = tx.query(due, &[now.into(), limit.into()]).await?;
+                let due = due.iter().map(pat).collect::<Result<Vec<_>>>()?;
+                for pat in &due {
+                    record_expiry(tx, &store, pat, tracking).await?;
+                }
+                Ok(due.len())
             })
-            .await
+        })
+        .await
     }
 
     /// Drops what nobody needs any more: old entries of the change feed, deleted PATs after 90 days, revoked access
     /// tokens past their end, web sessions that have ended.
     pub async fn purge(&self, sessions: SessionLimits) -> Result<()> {
         let now = self.clock.now();
-        self.db
-            .write("purge", move |tx| {
-                Box::pin(async move {
-                    changes::purge(tx, now).await?;
-                    let before = now.plus_seconds(-TOMBSTONE_SECONDS);
-                    tx.execute("DELETE FROM deleted_pats WHERE deleted < $1", &[before.into()]).await?;
-                    tx.execute("DELETE FROM revoked_tokens WHERE expires < $1", &[now.into()]).await?;
-                    sessions::purge(tx, sessions, now).await
-                })
+        self.write("purge", move |tx| {
+            Box::pin(async move {
+                changes::purge(tx, now).await?;
+                let before = now.plus_seconds(-TOMBSTONE_SECONDS);
+                tx.execute("DELETE FROM deleted_pats WHERE deleted < $1", &[before.into()]).await?;
+                tx.execute("DELETE FROM revoked_tokens WHERE expires < $1", &[now.into()]).await?;
+                sessions::purge(tx, sessions, now).await
             })
-            .await
+        })
+        .await
     }
 }
 
@@ -501,7 +497,7 @@ async fn record_expiry(tx: &mut Tx, store: &Store, pat: &Pat, tracking: Tracking
 
 async fn update(tx: &mut Tx, store: &Store, context: &Context, old: &Pat, new: &Pat) -> Result<()> {
     if old == new {
-        return Ok(());
+        return changes::refer(tx).await;
     }
     let now = store.clock.now();
     if old.expiry != new.expiry {

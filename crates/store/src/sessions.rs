@@ -95,15 +95,14 @@ impl Store {
     /// Notes that a session is in use. One that has ended meanwhile is none to note.
     pub async fn touch_session(&self, tenant: TenantKey, hash: SessionHash) -> Result<()> {
         let now = self.clock.now();
-        self.db
-            .write("touch_session", move |tx| {
-                Box::pin(async move {
-                    let sql = "UPDATE sessions SET last_seen = $1 WHERE hash = $2 AND tenant = $3";
-                    tx.execute(sql, &[now.into(), hash.into(), tenant.into()]).await?;
-                    Ok(())
-                })
+        self.write("touch_session", move |tx| {
+            Box::pin(async move {
+                let sql = "UPDATE sessions SET last_seen = $1 WHERE hash = $2 AND tenant = $3";
+                tx.execute(sql, &[now.into(), hash.into(), tenant.into()]).await?;
+                Ok(())
             })
-            .await
+        })
+        .await
     }
 
     /// What the password of this login name is held against.
@@ -166,7 +165,7 @@ impl Store {
 
     /// Ends a session. One that has ended already is no failure.
     pub async fn sign_out(&self, tenant: TenantKey, hash: SessionHash) -> Result<()> {
-        self.db.write("sign_out", move |tx| Box::pin(async move { end(tx, tenant, hash).await })).await
+        self.write("sign_out", move |tx| Box::pin(async move { end(tx, tenant, hash).await })).await
     }
 
     /// Ends all sessions of an identity but this one, and answers how many there were.

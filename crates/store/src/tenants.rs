@@ -84,13 +84,12 @@ impl Store {
 
     /// All tenants, by name.
     pub async fn tenants(&self) -> Result<Vec<Tenant>> {
-        self.db
-            .read("tenants", |tx| {
-                Box::pin(async move {
-                    let sql = "SELECT key, id, name, created FROM tenants ORDER BY name";
-                    tx.query(sql, &[]).await?.iter().map(tenant).collect()
-                })
+        self.recall("tenants", |tx| {
+            Box::pin(async move {
+                let sql = "SELECT key, id, name, created FROM tenants ORDER BY name";
+                tx.query(sql, &[]).await?.iter().map(tenant).collect()
             })
-            .await
+        })
+        .await
     }
 }

@@ -54,7 +54,7 @@ impl Fixture {
         let url = engine.empty_database(&directory.path().join("patron.db"));
         let clock = Arc::new(ManualClock::new(Timestamp::parse("2027-03-01T12:00:00Z").unwrap()));
         let entropy = Arc::new(Counter(AtomicU64::new(1)));
-        let store = Store::open(&url, clock.clone(), entropy).await.unwrap();
+        let store = Store::open(&url, clock.clone(), entropy, clock.clone()).await.unwrap();
         let tenant = store.create_tenant(operator(), TenantName::default_tenant()).await.unwrap().key;
         Self { store, clock, tenant, engine, url, _directory: directory }
     }
@@ -68,6 +68,11 @@ impl Fixture {
             Box::pin(async move { tx.execute(sql, &params).await })
         })
         .await
+    }
+
+    /// Runs statements that are none of Patron's.
+    pub(crate) async fn sql(&self, sql: &'static str) {
+        self.store.db.write("test", move |tx| Box::pin(tx.execute_script(sql))).await.unwrap();
     }
 
     /// The rows that a statement of the test's own finds.

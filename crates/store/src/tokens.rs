@@ -9,6 +9,7 @@ use crate::Store;
 use crate::audit::{self, Stamp};
 use crate::changes::{self, Change};
 use crate::convert;
+use crate::driver::Hold;
 
 impl Store {
     /// Revokes an access token of `pat` that would have ended at `expires`. Revoking it again changes nothing.
@@ -23,10 +24,13 @@ impl Store {
         let now = self.clock.now();
         self.change("revoke_token", context, move |tx, store, context| {
             Box::pin(async move {
+                // Changes that are under way with the token hold its PAT, and are over before it is revoked.
+                let sql = "SELECT 1 FROM pats WHERE id = $1 AND tenant = $2";
+                tx.query_held(sql, &[pat.into(), tenant.into()], Hold::Exclusive).await?;
                 let sql = "INSERT INTO revoked_tokens (jti, tenant, expires) VALUES ($1, $2, $3) \
-                               ON CONFLICT (jti) DO NOTHING";
+                           ON CONFLICT (jti) DO NOTHING";
                 if tx.execute(sql, &[jti.into(), tenant.into(), expires.into()]).await? == 0 {
-                    return Ok(());
+                    return changes::refer(tx).await;
                 }
                 let target = Party::other("ACCESS_TOKEN", jti.to_string(), "");
                 let event = Event::new(Action::AccessTokenRevoked, target).with("clientId", pat.to_string());
@@ -40,36 +44,34 @@ impl Store {
     /// All revoked access tokens that would still work, with their ends.
     pub async fn revoked_tokens(&self) -> Result<Vec<(TokenId, Timestamp)>> {
         let now = self.clock.now();
-        self.db
-            .read("revoked_tokens", move |tx| {
-                Box::pin(async move {
-                    let sql = "SELECT jti, expires FROM revoked_tokens WHERE expires > $1";
-                    let rows = tx.query(sql, &[now.into()]).await?;
-                    rows.iter()
-                        .map(|row| Ok((TokenId::from_bytes(row.fixed(0)?), convert::time(row, 1)?)))
-                        .collect()
-                })
+        self.recall("revoked_tokens", move |tx| {
+            Box::pin(async move {
+                let sql = "SELECT jti, expires FROM revoked_tokens WHERE expires > $1";
+                let rows = tx.query(sql, &[now.into()]).await?;
+                rows.iter()
+                    .map(|row| Ok((TokenId::from_bytes(row.fixed(0)?), convert::time(row, 1)?)))
+                    .collect()
             })
-            .await
+        })
+        .await
     }
 
     /// Those of some access tokens that were revoked, with their ends.
     pub async fn revoked_among(&self, tokens: Vec<TokenId>) -> Result<Vec<(TokenId, Timestamp)>> {
-        self.db
-            .read("revoked_among", move |tx| {
-                let tokens = tokens.clone();
-                Box::pin(async move {
-                    let mut revoked = Vec::with_capacity(tokens.len());
-                    for jti in tokens {
-                        let sql = "SELECT expires FROM revoked_tokens WHERE jti = $1";
-                        if let Some(row) = tx.query_opt(sql, &[jti.into()]).await? {
-                            revoked.push((jti, convert::time(&row, 0)?));
-                        }
+        self.recall("revoked_among", move |tx| {
+            let tokens = tokens.clone();
+            Box::pin(async move {
+                let mut revoked = Vec::with_capacity(tokens.len());
+                for jti in tokens {
+                    let sql = "SELECT expires FROM revoked_tokens WHERE jti = $1";
+                    if let Some(row) = tx.query_opt(sql, &[jti.into()]).await? {
+                        revoked.push((jti, convert::time(&row, 0)?));
                     }
-                    Ok(revoked)
-                })
+                }
+                Ok(revoked)
             })
-            .await
+        })
+        .await
     }
 }
 

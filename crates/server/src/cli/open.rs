@@ -13,7 +13,7 @@ use patron_store::Store;
 
 use super::{Failed, Session};
 use crate::keys::MasterKey;
-use crate::system::{SystemClock, SystemEntropy};
+use crate::system::{SystemClock, SystemEntropy, SystemSteadyClock};
 
 /// The key file's name in the data folder.
 const MASTER_KEY_FILE: &str = "master.key";
@@ -38,23 +38,34 @@ impl Session {
         Ok(path)
     }
 
-    /// The database, made when it is missing.
+    /// The database, made when it is a file that is missing.
     pub(super) async fn open_or_create(&self) -> Result<Store, Failed> {
         self.data_dir()?;
-        Ok(Store::open(&self.settings.database_url, Self::clock(), Self::entropy()).await?)
+        self.open_store().await
     }
 
     /// The database, which must be there and bootstrapped.
     pub(super) async fn open(&self) -> Result<Store, Failed> {
-        let missing = || {
-            let path = self.settings.sqlite_path().display();
-            format!("there is no database at {path} yet: run `patron serve` or `patron bootstrap` first")
-        };
-        if !self.settings.sqlite_path().exists() {
-            return Err(missing().into());
+        if let Some(path) = self.settings.sqlite_path()
+            && !path.exists()
+        {
+            return Err(self.missing());
         }
-        let store = Store::open(&self.settings.database_url, Self::clock(), Self::entropy()).await?;
-        if store.is_bootstrapped().await.map_err(explain)? { Ok(store) } else { Err(missing().into()) }
+        let store = self.open_store().await?;
+        if store.is_bootstrapped().await.map_err(explain)? { Ok(store) } else { Err(self.missing()) }
+    }
+
+    async fn open_store(&self) -> Result<Store, Failed> {
+        let steady = Arc::new(SystemSteadyClock);
+        Ok(Store::open(&self.settings.database_url, Self::clock(), Self::entropy(), steady).await?)
+    }
+
+    fn missing(&self) -> Failed {
+        let place = self
+            .settings
+            .sqlite_path()
+            .map_or_else(|| "that database_url names".to_owned(), |path| format!("at {}", path.display()));
+        format!("there is no database {place} yet: run `patron serve` or `patron bootstrap` first").into()
     }
 
     /// The master key: from `PATRON_MASTER_KEY`, or else from the key file in the data folder, which is made when

@@ -19,7 +19,8 @@ use crate::app::App;
 use crate::config::{Settings, Source};
 use crate::front::Front;
 use crate::listener::Bounds;
-use crate::{housekeeping, listener, management, telemetry};
+use crate::system::SystemSteadyClock;
+use crate::{follower, housekeeping, listener, management, telemetry};
 
 #[derive(Args, Default)]
 pub(super) struct Serve {
@@ -36,7 +37,7 @@ pub(super) async fn run(mut session: Session, args: Serve) -> Result<(), Failed>
     let mut signals = Signals::new()?;
 
     session.data_dir()?;
-    let _lock = lock(session.settings.sqlite_path())?;
+    let _lock = session.settings.sqlite_path().map(lock).transpose()?;
     let listener = bind("listen", session.settings.listen).await?;
     let management = match session.settings.management_listen {
         Some(address) => Some(bind("management_listen", address).await?),
@@ -51,7 +52,9 @@ pub(super) async fn run(mut session: Session, args: Serve) -> Result<(), Failed>
     }
     let master = session.master_key(false)?;
     let (clock, entropy) = (Session::clock(), Session::entropy());
-    let app = App::build(Arc::clone(&session.settings), store.clone(), master, clock, entropy).await?;
+    let steady = Arc::new(SystemSteadyClock);
+    let app =
+        App::build(Arc::clone(&session.settings), store.clone(), master, clock, entropy, steady).await?;
     let app = Arc::new(app);
 
     let (stop, stopped) = watch::channel(false);
@@ -72,6 +75,9 @@ pub(super) async fn run(mut session: Session, args: Serve) -> Result<(), Failed>
         let answer = move |_, request| management::answer(Arc::clone(&app), request);
         let bounds = Bounds::new(Vec::new());
         last.spawn("management listener", listener::serve(listener, answer, bounds, finished.clone()));
+    }
+    if store.is_shared() {
+        last.spawn("follower", follower::run(Arc::clone(&app), finished.clone()));
     }
     let recorder = Arc::clone(&app.recorder);
     last.spawn("recorder", async move { recorder.run(finished).await });

@@ -174,7 +174,7 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Where health and metrics are served; `None` is off.
     pub management_listen: Option<SocketAddr>,
-    /// `sqlite:<path>`; see [`Settings::sqlite_path`].
+    /// `sqlite:<path>`, or `postgres://…`; see [`Settings::sqlite_path`].
     pub database_url: String,
     /// The folder that Patron keeps its files in; relative to the current one unless absolute.
     pub data_dir: PathBuf,
@@ -276,10 +276,10 @@ impl Settings {
         host.strip_suffix(domain)?.strip_suffix('.').map(str::to_owned)
     }
 
-    /// The file of the SQLite database: what follows `sqlite:` or `sqlite://`, relative to the current folder unless
-    /// absolute.
-    pub fn sqlite_path(&self) -> &Path {
-        Path::new(value::sqlite_file(&self.database_url).unwrap_or_default())
+    /// The file of the SQLite database, if it is one: what follows `sqlite:` or `sqlite://`, relative to the current
+    /// folder unless absolute.
+    pub fn sqlite_path(&self) -> Option<&Path> {
+        value::sqlite_file(&self.database_url).map(Path::new)
     }
 }
 

@@ -492,7 +492,8 @@ fn what_is_not_utf8_is_a_path_at_most() {
 
 #[test]
 fn the_database_lies_in_the_data_folder_unless_told_otherwise() {
-    let database = |settings: &Settings| (settings.database_url.clone(), settings.sqlite_path().to_owned());
+    let database =
+        |settings: &Settings| (settings.database_url.clone(), settings.sqlite_path().unwrap().to_owned());
     let relative = env("PATRON_DATA_DIR", "some/where").settings();
     assert_eq!(
         database(&relative),
@@ -500,10 +501,13 @@ fn the_database_lies_in_the_data_folder_unless_told_otherwise() {
     );
     // The file's folder has no say in it.
     let from_file = Case::file("data_dir = 'here'").settings();
-    assert_eq!(from_file.sqlite_path(), Path::new("here/patron.db"));
+    assert_eq!(from_file.sqlite_path().unwrap(), Path::new("here/patron.db"));
     let both = env("PATRON_DATA_DIR", "here").env("PATRON_DATABASE_URL", "sqlite:///abs/p.db").settings();
-    assert_eq!(both.sqlite_path(), Path::new("/abs/p.db"));
-    assert_eq!(env("PATRON_DATABASE_URL", "sqlite://rel.db").settings().sqlite_path(), Path::new("rel.db"));
+    assert_eq!(both.sqlite_path().unwrap(), Path::new("/abs/p.db"));
+    assert_eq!(
+        env("PATRON_DATABASE_URL", "sqlite://rel.db").settings().sqlite_path().unwrap(),
+        Path::new("rel.db")
+    );
 }
 
 #[test]

@@ -136,10 +136,10 @@ pub(super) fn sqlite_file(url: &str) -> Option<&str> {
 /// Never says what was given: it may hold a password.
 pub(super) fn database_url(text: &str) -> Result<String, String> {
     if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-        return Err("names PostgreSQL, but this build serves SQLite: sqlite:<path>".to_owned());
+        return patron_store::driver::check_url(text).map(|()| text.to_owned());
     }
     match sqlite_file(text) {
-        None => Err("must be sqlite:<path>".to_owned()),
+        None => Err("must be sqlite:<path> or postgres://user:password@host/database".to_owned()),
         Some("") => Err("names no file; it must be sqlite:<path>".to_owned()),
         // Every connection would have an empty database of its own.
         Some(path) if path.starts_with(":memory:") => Err("must name a file, not :memory:".to_owned()),

@@ -14,7 +14,7 @@ use patron_store::Store;
 use serde_json::{Value, json};
 
 use crate::callers::{ALL, RIGHT_SCOPES, UNKNOWN, fresh_name, replace, respelled, unlimited};
-use crate::support::{Call, Pat, Patron, Reply, database_url, form, operator, run_json};
+use crate::support::{Call, Pat, Patron, Reply, database_url, follow, form, operator, run_json};
 
 const PUBLIC: &str = "/public-identities/v1";
 
@@ -476,11 +476,15 @@ async fn deleting_ends_everything_for_good() {
 async fn second_node(patron: &Patron) -> Patron {
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
     let url = database_url(patron.dir.path());
-    let store = Store::open(&url, patron.clock.clone(), entropy.clone()).await.unwrap();
+    let store = Store::open(&url, patron.clock.clone(), entropy.clone(), patron.clock.clone()).await.unwrap();
     let master = MasterKey::from_text(&"01".repeat(32)).ok().unwrap();
     let settings = Arc::clone(&patron.app.settings);
-    let app = App::build(settings, store, master, patron.clock.clone(), entropy).await.ok().unwrap();
+    let app = App::build(settings, store, master, patron.clock.clone(), entropy, patron.clock.clone())
+        .await
+        .ok()
+        .unwrap();
     let app = Arc::new(app);
+    follow(&app);
     Patron {
         front: Front::new(Arc::clone(&app)),
         app,

@@ -74,7 +74,7 @@ impl Patron {
         let clock = Arc::new(ManualClock::new(Timestamp::parse(START).unwrap()));
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
         let url = database_url(dir.path());
-        let store = Store::open(&url, clock.clone(), entropy.clone()).await.unwrap();
+        let store = Store::open(&url, clock.clone(), entropy.clone(), clock.clone()).await.unwrap();
         let master = || MasterKey::from_text(TEST_MASTER_KEY).ok().unwrap();
         let now = clock.now();
         let catalogue = patron_core::rights::Catalogue::new(&settings.levels, &settings.scopes).unwrap();
@@ -101,11 +101,15 @@ impl Patron {
             secret: made.secret.expose().to_owned(),
             owner: made.admin.id.to_string(),
         };
-        let app = App::build(Arc::new(settings), store, master(), clock.clone(), entropy).await.ok().unwrap();
+        let app = App::build(Arc::new(settings), store, master(), clock.clone(), entropy, clock.clone())
+            .await
+            .ok()
+            .unwrap();
         let app = Arc::new(app);
         // Dropped with the runtime of the test.
         let recorder = Arc::clone(&app.recorder);
         let (never, stop) = tokio::sync::watch::channel(false);
+        follow(&app);
         tokio::spawn(async move {
             let _never = never;
             recorder.run(stop).await;
@@ -209,6 +213,16 @@ pub(crate) struct PatsOfAllKinds {
     pub(crate) disabled: Pat,
     /// It works in another tenant.
     pub(crate) foreign: Pat,
+}
+
+/// Has Patron follow what others change, as a service does, until the runtime of the test is dropped.
+pub(crate) fn follow(app: &Arc<App>) {
+    let app = Arc::clone(app);
+    let (never, stop) = tokio::sync::watch::channel(false);
+    tokio::spawn(async move {
+        let _never = never;
+        patron::follower::run(app, stop).await;
+    });
 }
 
 /// What changes by the operator carry.

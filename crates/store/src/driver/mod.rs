@@ -6,6 +6,7 @@
 //! `ON CONFLICT` and look at the count, rather than catch an error. Constraints may not be `DEFERRABLE`: they
 //! would be judged at the commit, which neighbours share.
 
+mod postgres;
 mod sqlite;
 #[cfg(test)]
 mod tests;
@@ -17,9 +18,11 @@ use std::time::Duration;
 
 use patron_core::{Error, Result};
 
+pub use self::postgres::Notifications;
+use self::postgres::Postgres;
+use self::sqlite::Sqlite;
 #[cfg(test)]
 pub(crate) use self::sqlite::add_functions;
-use self::sqlite::{Session, Sqlite};
 pub use self::value::{Row, Value};
 
 /// What a transaction's closure returns.
@@ -28,15 +31,18 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// How a database is used.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// How long a write waits for another process's lock before it is [`Error::Unavailable`]; 5 s by default.
+    /// How long a write waits for another process's lock, and any transaction for a server, before it is
+    /// [`Error::Unavailable`]; 5 s by default.
     pub busy_timeout: Duration,
-    /// How many reads run at a time, at least 1; 4 by default.
+    /// How many reads of a SQLite file run at a time, at least 1; 4 by default.
     pub readers: usize,
+    /// How many connections to a PostgreSQL there are at most, at least 1; 16 by default.
+    pub connections: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { busy_timeout: Duration::from_secs(5), readers: 4 }
+        Self { busy_timeout: Duration::from_secs(5), readers: 4, connections: 16 }
     }
 }
 
@@ -52,11 +58,21 @@ pub struct Database {
 #[derive(Clone)]
 enum Driver {
     Sqlite(Arc<Sqlite>),
+    Postgres(Arc<Postgres>),
+}
+
+/// Whether a `postgres://` URL can be read. What is wrong with it is told without quoting it, for it may hold a
+/// password. No connection is made.
+pub fn check_url(url: &str) -> std::result::Result<(), String> {
+    postgres::check(url).map_err(|error| error.cause().unwrap_or("cannot be read").to_owned())
 }
 
 impl Database {
-    /// Opens the database that `url` names: `sqlite:<path>`. A missing file is created with mode 0600, which
-    /// SQLite passes on to its `-wal` and `-shm` files; a missing directory is not.
+    /// Opens the database that `url` names.
+    ///
+    /// - `sqlite:<path>`: a missing file is created with mode 0600, which SQLite passes on to its `-wal` and `-shm`
+    ///   files; a missing directory is not.
+    /// - `postgres://user:password@host,…/database?…` as libpq reads it; the database must be there.
     ///
     /// Fails with [`Error::Internal`] when `url` is none, and with [`Error::Unavailable`] when the database
     /// cannot be reached or the file is not a SQLite database. The cause is for the operator and names the file.
@@ -66,8 +82,12 @@ impl Database {
                 let sqlite = Sqlite::open(path, &options).await?;
                 Ok(Self { driver: Driver::Sqlite(Arc::new(sqlite)) })
             }
+            Some(("postgres" | "postgresql", _)) => {
+                let postgres = Postgres::open(url, &options).await?;
+                Ok(Self { driver: Driver::Postgres(Arc::new(postgres)) })
+            }
             // The URL itself may hold a password.
-            _ => Err(Error::internal("the database URL does not begin with `sqlite:`")),
+            _ => Err(Error::internal("the database URL begins with neither `sqlite:` nor `postgres:`")),
         }
     }
 
@@ -78,8 +98,9 @@ impl Database {
     /// Dropping the future leaves the transaction undone or does all of it. `name` (such as `pats.create`)
     /// stands in the causes of errors.
     ///
-    /// Fails with [`Error::Unavailable`] when the database cannot be reached or stays locked, in which case
-    /// nothing was kept, and with [`Error::Internal`] when a statement is wrong or `work` panics.
+    /// Fails with [`Error::Unavailable`] when the database cannot be reached or stays locked, and with
+    /// [`Error::Internal`] when a statement is wrong or `work` panics; nothing was kept then. One exception: where the
+    /// connection to a server is lost, or too slow, just as it commits, nobody knows.
     pub async fn write<T, F>(&self, name: &'static str, work: F) -> Result<T>
     where
         F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + Sync + 'static,
@@ -87,6 +108,7 @@ impl Database {
     {
         match &self.driver {
             Driver::Sqlite(sqlite) => sqlite.write(name, work).await,
+            Driver::Postgres(postgres) => postgres.write(name, work).await,
         }
     }
 
@@ -99,17 +121,66 @@ impl Database {
     {
         match &self.driver {
             Driver::Sqlite(sqlite) => sqlite.read(name, work).await,
+            Driver::Postgres(postgres) => postgres.read(name, work).await,
         }
+    }
+
+    /// Like [`Database::write`], with no other such transaction of any process beside it: for changes of the schema,
+    /// which engines keep apart less well than rows.
+    pub async fn write_alone<T, F>(&self, name: &'static str, work: F) -> Result<T>
+    where
+        F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        match &self.driver {
+            Driver::Sqlite(sqlite) => sqlite.write(name, work).await,
+            Driver::Postgres(postgres) => postgres.write_alone(name, work).await,
+        }
+    }
+
+    /// Whether processes on other machines may use this database, too: then [`Database::version`] cannot tell of them.
+    pub fn is_shared(&self) -> bool {
+        matches!(self.driver, Driver::Postgres(_))
     }
 
     /// A number that is another one after any commit by this or another process, and means nothing else.
     ///
     /// What was read after a call is current for as long as further calls give the same number. Takes some
     /// microseconds and does not wait for locks worth speaking of, so that async code may call it. Every failure
-    /// is [`Error::Unavailable`].
+    /// is [`Error::Unavailable`]; one that is shared has no such number, and [`Error::Internal`] says so.
     pub fn version(&self) -> Result<i64> {
         match &self.driver {
             Driver::Sqlite(sqlite) => sqlite.version(),
+            Driver::Postgres(_) => Err(Error::internal("a database server gives no version")),
+        }
+    }
+
+    /// What tells of transactions that called [`Tx::entered`], on a connection of its own. It may miss some: it only
+    /// saves waiting.
+    pub async fn notifications(&self) -> Result<Notifications> {
+        match &self.driver {
+            Driver::Sqlite(_) => Err(Error::internal("a file gives no notifications")),
+            Driver::Postgres(postgres) => postgres.notifications().await,
+        }
+    }
+
+    /// Begins a transaction that the caller ends, at most one at a time: for a service that follows the change feed.
+    /// What it reads is committed and otherwise no snapshot, and it is not run again.
+    pub async fn begin_following(&self, name: &'static str) -> Result<Open> {
+        match &self.driver {
+            Driver::Sqlite(_) => Err(Error::internal("a file is not followed")),
+            Driver::Postgres(postgres) => {
+                let session = DriverSession::Postgres(postgres.begin_following(name).await?);
+                Ok(Open { tx: Tx { session, entered: None } })
+            }
+        }
+    }
+
+    /// Has transactions from now on run on new connections.
+    pub fn reconnect(&self) {
+        match &self.driver {
+            Driver::Sqlite(_) => {}
+            Driver::Postgres(postgres) => postgres.reconnect(),
         }
     }
 
@@ -119,6 +190,7 @@ impl Database {
     pub async fn close(&self) {
         match &self.driver {
             Driver::Sqlite(sqlite) => sqlite.close().await,
+            Driver::Postgres(postgres) => postgres.close(),
         }
     }
 }
@@ -130,36 +202,67 @@ impl Database {
 /// [`Error::Internal`] when the statement is (constraints included); their causes hold no parameter.
 pub struct Tx {
     session: DriverSession,
+    /// The last entry that this transaction has made in the change feed.
+    entered: Option<i64>,
 }
 
 enum DriverSession {
-    Sqlite(Session),
+    Sqlite(sqlite::Session),
+    Postgres(postgres::Session),
+}
+
+/// A transaction that is open: [`Database::begin_following`]. Dropped without a commit, it is undone.
+pub struct Open {
+    tx: Tx,
+}
+
+impl Open {
+    /// The transaction.
+    pub fn tx(&mut self) -> &mut Tx {
+        &mut self.tx
+    }
+
+    /// Commits it.
+    pub async fn commit(self) -> Result<()> {
+        match self.tx.session {
+            DriverSession::Sqlite(_) => Err(Error::internal("a file is not followed")),
+            DriverSession::Postgres(session) => session.finish().await,
+        }
+    }
+}
+
+/// How rows that were read are held until the end of the transaction. A single writer holds everything anyway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    /// Nobody changes them meanwhile.
+    Shared,
+    /// Nobody changes them meanwhile, or holds them as well.
+    Exclusive,
 }
 
 impl Tx {
-    /// Lends `session` to `run` as a transaction.
-    fn lend<R>(session: &mut Session, run: impl FnOnce(&mut Self) -> R) -> R {
-        let mut tx = Self { session: DriverSession::Sqlite(std::mem::take(session)) };
-        let result = run(&mut tx);
-        match tx.session {
-            DriverSession::Sqlite(lent) => *session = lent,
-        }
-        result
-    }
-
     /// Runs a statement that returns no rows; the number of rows that it changed.
-    #[expect(clippy::unused_async, reason = "a driver that speaks to a server waits here")]
     pub async fn execute(&mut self, sql: &'static str, params: &[Value]) -> Result<u64> {
         match &mut self.session {
             DriverSession::Sqlite(session) => session.execute(sql, params),
+            DriverSession::Postgres(session) => session.execute(sql, params).await,
         }
     }
 
     /// Runs a statement and collects the rows that it returns.
-    #[expect(clippy::unused_async, reason = "a driver that speaks to a server waits here")]
     pub async fn query(&mut self, sql: &'static str, params: &[Value]) -> Result<Vec<Row>> {
         match &mut self.session {
             DriverSession::Sqlite(session) => session.query(sql, params),
+            DriverSession::Postgres(session) => session.query(sql, params, None).await,
+        }
+    }
+
+    /// Runs a `SELECT` without aggregates and holds the rows of its tables that it read, in a transaction that writes.
+    /// `sql` is as for [`Tx::query`].
+    pub async fn query_held(&mut self, sql: &'static str, params: &[Value], hold: Hold) -> Result<Vec<Row>> {
+        match &mut self.session {
+            DriverSession::Sqlite(session) => session.query(sql, params),
+            DriverSession::Postgres(session) => session.query(sql, params, Some(hold)).await,
         }
     }
 
@@ -174,17 +277,32 @@ impl Tx {
 
     /// Runs any number of statements without parameters, for migrations. They may not begin or end a
     /// transaction.
-    #[expect(clippy::unused_async, reason = "a driver that speaks to a server waits here")]
     pub async fn execute_script(&mut self, sql: &str) -> Result<()> {
         match &mut self.session {
             DriverSession::Sqlite(session) => session.execute_script(sql),
+            DriverSession::Postgres(session) => session.execute_script(sql).await,
         }
+    }
+
+    /// Says that the transaction has made the entry number `seq` in the change feed; its commit wakes whoever listens
+    /// to [`Database::notifications`].
+    pub fn entered(&mut self, seq: i64) {
+        self.entered = Some(seq);
+    }
+
+    /// The last number given to [`Tx::entered`].
+    pub fn last_entered(&self) -> Option<i64> {
+        self.entered
     }
 
     /// Whether there is a table of that name, which each driver asks in its own way.
     pub async fn table_exists(&mut self, table: &str) -> Result<bool> {
         let sql = match &self.session {
             DriverSession::Sqlite(_) => "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = $1",
+            DriverSession::Postgres(_) => {
+                "SELECT 1 FROM information_schema.tables \
+                 WHERE table_schema = current_schema() AND table_name = CAST($1 AS TEXT)"
+            }
         };
         Ok(self.query_opt(sql, &[table.into()]).await?.is_some())
     }
@@ -193,6 +311,7 @@ impl Tx {
     fn failure(&self) -> Option<Error> {
         match &self.session {
             DriverSession::Sqlite(session) => session.failure(),
+            DriverSession::Postgres(session) => session.failure(),
         }
     }
 }

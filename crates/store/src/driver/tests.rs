@@ -16,7 +16,7 @@ struct Fixture {
 }
 
 fn options(busy_timeout: Duration) -> Options {
-    Options { busy_timeout, readers: 2 }
+    Options { busy_timeout, readers: 2, ..Options::default() }
 }
 
 fn url(path: &Path) -> String {
@@ -464,7 +464,7 @@ async fn the_files_are_the_owners_alone() {
 }
 
 #[tokio::test]
-async fn lower_knows_all_letters_and_strpos_counts_them() {
+async fn fold_knows_all_letters_and_strpos_counts_them() {
     let fixture = fixture().await;
     let ask = async |sql: &'static str, values: [Value; 2]| {
         let read = fixture.db.read("ask", move |tx| {
@@ -475,7 +475,7 @@ async fn lower_knows_all_letters_and_strpos_counts_them() {
     };
     for (given, lower) in [("ABC xyz", "abc xyz"), ("ÄÉΣ Straße", "äéσ straße"), ("ΟΔΟΣ", "οδοσ"), ("", "")]
     {
-        let row = ask("SELECT LOWER($1), LOWER($2)", [given.into(), Value::Null]).await;
+        let row = ask("SELECT FOLD($1), FOLD($2)", [given.into(), Value::Null]).await;
         assert_eq!((row.text(0).unwrap(), row.opt_text(1).unwrap()), (lower, None));
     }
     for (text, sought, place) in

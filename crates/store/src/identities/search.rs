@@ -35,7 +35,7 @@ macro_rules! conditions {
     () => {
         concat!(
             "AND ($2 = '' OR id = $3 ",
-            "OR STRPOS(LOWER(name || '\n' || display_name || '\n' || email), LOWER($2)) > 0) "
+            "OR STRPOS(FOLD(name || '\n' || display_name || '\n' || email), FOLD($2)) > 0) "
         )
     };
 }

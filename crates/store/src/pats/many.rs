@@ -72,7 +72,7 @@ mod tests {
             (fixture.pat(&jane, "1").await, fixture.pat(&jane, "2").await, fixture.pat(&jane, "3").await);
         let elsewhere = fixture.tenant("acme").await;
         let theirs = fixture.pat(&fixture.identity(elsewhere, "stranger", &[]).await, "theirs").await;
-        let seen = fixture.store.last_change().await.unwrap();
+        let seen = fixture.store.feed_end().await.unwrap();
         let ids = vec![two.id, PatId::from_bytes([9; 16]), theirs.id, one.id];
         let delete = async || {
             let decide: Decision<Fate> = Arc::new(|_| Ok(Fate::Goes));

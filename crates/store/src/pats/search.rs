@@ -138,7 +138,7 @@ macro_rules! conditions {
             "AND (p.last_used IS NULL OR CAST($5 AS BIGINT) = 0) AND COALESCE(p.last_used, p.created) < $6 ",
             "AND CASE WHEN p.expires IS NULL THEN CAST($7 AS BIGINT) = 1 ELSE p.expires BETWEEN $8 AND $9 END ",
             "AND ($10 = '' OR STRPOS(p.scope, $10) > 0 OR STRPOS(p.scope, $11) > 0) AND ($12 = '' OR p.id = $13 ",
-            "OR STRPOS(LOWER(p.name || '\n' || i.display_name || '\n' || i.name), LOWER($12)) > 0) "
+            "OR STRPOS(FOLD(p.name || '\n' || i.display_name || '\n' || i.name), FOLD($12)) > 0) "
         )
     };
 }
@@ -160,11 +160,11 @@ impl Order {
         match (self.by, self.descending) {
             (Column::Created, false) => page!("ORDER BY p.created, p.id"),
             (Column::Created, true) => page!("ORDER BY p.created DESC, p.id DESC"),
-            (Column::Name, false) => page!("ORDER BY LOWER(p.name), p.id"),
-            (Column::Name, true) => page!("ORDER BY LOWER(p.name) DESC, p.id DESC"),
-            (Column::Owner, false) => page!("ORDER BY LOWER(i.display_name), i.name, LOWER(p.name), p.id"),
+            (Column::Name, false) => page!("ORDER BY FOLD(p.name), p.id"),
+            (Column::Name, true) => page!("ORDER BY FOLD(p.name) DESC, p.id DESC"),
+            (Column::Owner, false) => page!("ORDER BY FOLD(i.display_name), i.name, FOLD(p.name), p.id"),
             (Column::Owner, true) => {
-                page!("ORDER BY LOWER(i.display_name) DESC, i.name DESC, LOWER(p.name) DESC, p.id DESC")
+                page!("ORDER BY FOLD(i.display_name) DESC, i.name DESC, FOLD(p.name) DESC, p.id DESC")
             }
             (Column::LastUsed, false) => page!("ORDER BY COALESCE(p.last_used, -62167219200001), p.id"),
             (Column::LastUsed, true) => {

@@ -181,16 +181,17 @@ fn configure(connection: &Connection, role: Role, timeout: Duration) -> rusqlite
     if role == Role::Writer { Ok(()) } else { connection.execute_batch("PRAGMA query_only = ON") }
 }
 
-/// SQLite's own `LOWER` knows the letters of ASCII alone, and its `INSTR` is PostgreSQL's `STRPOS`.
+/// What PostgreSQL has, or is given by its first migration: `FOLD`, and `STRPOS`, which is SQLite's `INSTR`.
 pub(crate) fn add_functions(connection: &Connection) -> rusqlite::Result<()> {
     let flags =
         FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
-    connection.create_scalar_function("lower", 1, flags, lower)?;
+    connection.create_scalar_function("fold", 1, flags, fold)?;
     connection.create_scalar_function("strpos", 2, flags, strpos)
 }
 
-/// `LOWER` of all letters, each by itself, as PostgreSQL's. It is in no index, so the file does not depend on it.
-fn lower(context: &functions::Context<'_>) -> rusqlite::Result<Option<String>> {
+/// Small letters for capitals of every script, each by itself; SQLite's own `LOWER` knows those of ASCII alone. It is in
+/// no index, so the file does not depend on it.
+fn fold(context: &functions::Context<'_>) -> rusqlite::Result<Option<String>> {
     let text = context.get_raw(0).as_str_or_null()?;
     Ok(text.map(|text| {
         if text.is_ascii() {

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::connection::{Connector, Fault, Role, Session};
 use super::lock;
-use crate::driver::{BoxFuture, Tx};
+use crate::driver::{BoxFuture, DriverSession, Tx};
 
 /// How many transactions one commit serves at most.
 const GROUP: usize = 64;
@@ -204,7 +204,13 @@ impl Worker {
 
     fn run(&mut self, job: &mut dyn Job) -> bool {
         self.session.start(job.name());
-        Tx::lend(&mut self.session, |tx| job.run(tx))
+        let session = DriverSession::Sqlite(std::mem::take(&mut self.session));
+        let mut tx = Tx { session, entered: None };
+        let keep = job.run(&mut tx);
+        if let DriverSession::Sqlite(lent) = tx.session {
+            self.session = lent;
+        }
+        keep
     }
 }
 

@@ -1,0 +1,176 @@
+//! Holds this node's memory true where several nodes share a database: follows the change feed, says so in the node's
+//! row, and renews the trust in memory.
+//!
+//! What is done when is decided by [`patron_core::coherence::Follower`]; this does it. A change that others make waits
+//! for this, so nothing in here waits for anything but the database.
+
+use std::sync::Arc;
+
+use patron_core::coherence::{Follower, NodeRow, Outcome, Step, Terms};
+use patron_core::id::NodeId;
+use patron_core::{Error, Result};
+use patron_store::changes::Place;
+use patron_store::driver::Notifications;
+use tokio::sync::watch;
+use tokio::time::{Duration, sleep, timeout};
+
+use crate::app::App;
+use crate::limits::{FOLLOW_PAUSE, FOLLOW_POLL};
+use crate::trust::Trust;
+
+/// Follows the feed until `stop` says so, and then leaves, so that no change waits for this node.
+pub async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
+    let Some(trust) = app.memory.trust() else { return };
+    let mut node = Node::new(&app, trust).await;
+    tokio::select! {
+        () = node.follow() => {}
+        () = strike_the_dead(&app) => {}
+        _ = stop.wait_for(|stop| *stop) => {}
+    }
+    node.leave().await;
+}
+
+/// Looks now and then for nodes that are no more.
+async fn strike_the_dead(app: &App) {
+    loop {
+        sleep(Duration::from_millis(patron_core::coherence::RENEWAL_MILLIS)).await;
+        if let Err(error) = app.store.strike_the_dead().await {
+            tracing::debug!(cause = error.cause(), "the nodes' rows could not be looked through");
+        }
+    }
+}
+
+/// This process among the nodes.
+struct Node<'a> {
+    app: &'a App,
+    trust: &'a Trust,
+    id: NodeId,
+    follower: Follower,
+    place: Place,
+    notifications: Option<Notifications>,
+    /// Whether the last attempt failed: an outage is told once.
+    failing: bool,
+}
+
+impl<'a> Node<'a> {
+    async fn new(app: &'a App, trust: &'a Trust) -> Self {
+        let place = app.memory.place().await;
+        Self {
+            app,
+            trust,
+            id: NodeId::random(&app.entropy),
+            follower: Follower::new(place.seq, Terms::STANDARD),
+            place,
+            notifications: None,
+            failing: false,
+        }
+    }
+
+    async fn follow(&mut self) {
+        loop {
+            let outcome = match self.follower.step() {
+                Step::Connect => self.connect().await,
+                Step::Read { .. } => {
+                    let lease = Duration::from_millis(Terms::STANDARD.lease());
+                    let slow = || Error::unavailable("the database took longer than a lease");
+                    timeout(lease, self.read_and_renew()).await.unwrap_or_else(|_| Err(slow()))
+                }
+                Step::Register { seen, renewals } => {
+                    let row = NodeRow { id: self.id, seen, renewals };
+                    self.app.store.register_node(row).await.map(|()| Outcome::Registered)
+                }
+                Step::Rest => self.rest().await,
+                // They are done with the reading, in its transaction.
+                Step::Apply | Step::Renew { .. } => Ok(Outcome::Failed),
+            };
+            let outcome = self.told(outcome);
+            self.follower.done(outcome);
+            if outcome == Outcome::Renewed {
+                self.trust.set(self.follower.trusted_until());
+            }
+            if outcome == Outcome::Failed {
+                self.pause().await;
+            }
+        }
+    }
+
+    /// Tells of the beginning and of the end of an outage.
+    fn told(&mut self, outcome: Result<Outcome>) -> Outcome {
+        match outcome {
+            Ok(outcome) => {
+                if self.failing && outcome == Outcome::Renewed {
+                    tracing::info!("the change feed is followed again");
+                    self.failing = false;
+                }
+                outcome
+            }
+            Err(error) => {
+                if !self.failing {
+                    tracing::warn!(cause = error.cause(), "the change feed cannot be followed");
+                    self.failing = true;
+                }
+                Outcome::Failed
+            }
+        }
+    }
+
+    async fn pause(&self) {
+        let _ = timeout(FOLLOW_PAUSE, self.trust.wanted()).await;
+    }
+
+    async fn connect(&mut self) -> Result<Outcome> {
+        self.app.store.reconnect();
+        self.notifications = match self.app.store.notifications().await {
+            Ok(notifications) => Some(notifications),
+            // The server has none: it is asked more often.
+            Err(Error::Internal { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        Ok(Outcome::Connected)
+    }
+
+    /// One round: what is new is read, applied to memory, and the row says so, in one transaction.
+    async fn read_and_renew(&mut self) -> Result<Outcome> {
+        let (store, memory) = (&self.app.store, &self.app.memory);
+        let asked = self.trust.now();
+        let mut following = store.following().await?;
+        let changes = following.changes_after(self.place).await?;
+        self.follower.done(Outcome::Read { asked, last: changes.last.seq });
+        // First: what is loaded while they are applied has to have them.
+        store.note_applied(changes.last.seq);
+        memory.apply(&changes).await?;
+        self.place = changes.last;
+        let Step::Renew { seen, renewals } = self.follower.done(Outcome::Applied) else {
+            return Ok(Outcome::Failed);
+        };
+        let renewed = following.renew(NodeRow { id: self.id, seen, renewals }).await?;
+        following.commit().await?;
+        Ok(if renewed { Outcome::Renewed } else { Outcome::RowMissing })
+    }
+
+    /// Waits for something to follow.
+    async fn rest(&mut self) -> Result<Outcome> {
+        let renewal = Duration::from_millis(patron_core::coherence::RENEWAL_MILLIS);
+        let Some(notifications) = &mut self.notifications else {
+            sleep(FOLLOW_POLL).await;
+            return Ok(Outcome::Woken);
+        };
+        tokio::select! {
+            told = notifications.next() => told?,
+            () = sleep(renewal) => {}
+            () = self.trust.wanted() => {}
+        }
+        Ok(Outcome::Woken)
+    }
+
+    async fn leave(&mut self) {
+        self.follower.leave();
+        self.trust.set(self.follower.trusted_until());
+        if let Err(error) = self.app.store.leave(self.id).await {
+            tracing::warn!(
+                cause = error.cause(),
+                "other nodes will find out by themselves that this one is gone"
+            );
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! One connection and the transaction on it.
+
+use deadpool_postgres::Object;
+use futures_util::future::join;
+use patron_core::{Error, Result};
+use tokio_postgres::types::ToSql;
+
+use super::fault::Fault;
+use super::value;
+use crate::driver::Hold;
+use crate::driver::value::{Row, Value};
+
+/// Lifts the server's time limit for what comes next in the transaction.
+const WAIT: &str = "SET LOCAL statement_timeout = 0";
+/// The same, and wakes whoever listens once the transaction is committed. See [`super::listen`].
+const NOTIFY_AND_WAIT: &str = "NOTIFY patron_changes; SET LOCAL statement_timeout = 0";
+
+/// A connection that was taken from the pool for one transaction. Without a connection, every statement is unavailable.
+///
+/// It goes back by [`Session::end`] alone. Dropped in any other way, by a panic or a deadline, it is closed, which
+/// rolls back: what state it is in is not known.
+#[derive(Default)]
+pub(in crate::driver) struct Session {
+    connection: Option<Object>,
+    /// The name of the transaction, for the causes of errors.
+    name: &'static str,
+    /// The first failure of a statement in this transaction.
+    failed: Option<Fault>,
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Session {
+    pub(super) fn new(connection: Object, name: &'static str) -> Self {
+        Self { connection: Some(connection), name, failed: None }
+    }
+
+    /// Gives the connection back to the pool. There may be no transaction on it.
+    pub(super) fn end(mut self) {
+        drop(self.connection.take());
+    }
+
+    /// Takes the connection away from the pool for good.
+    fn close(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            drop(Object::take(connection));
+        }
+    }
+
+    pub(super) fn fault(&self) -> Option<&Fault> {
+        self.failed.as_ref()
+    }
+
+    pub(in crate::driver) fn failure(&self) -> Option<Error> {
+        self.failed.as_ref().map(Fault::error)
+    }
+
+    /// Begins or undoes a transaction, whatever its state.
+    pub(super) async fn control(&self, sql: &'static str) -> Result<(), Fault> {
+        let outcome = self.connected()?.batch_execute(sql).await;
+        outcome.map_err(|error| Fault::of(&error).prefixed(self.name))
+    }
+
+    /// Commits. The server's own time limit does not hold for it: a commit that waits for a standby and is cut short
+    /// is answered as if it had been done, with nothing but a warning.
+    pub(super) async fn commit(&self, notify: bool) -> Result<(), Fault> {
+        let connection = self.connected()?;
+        let before = if notify { NOTIFY_AND_WAIT } else { WAIT };
+        // Both are on their way at once.
+        let before = connection.batch_execute(before);
+        let (before, committed) = join(before, connection.batch_execute("COMMIT")).await;
+        before.and(committed).map_err(|error| Fault::of(&error).prefixed(self.name))
+    }
+
+    /// Commits, and gives the connection back.
+    pub(in crate::driver) async fn finish(self) -> Result<()> {
+        if let Some(fault) = &self.failed {
+            return Err(fault.error());
+        }
+        self.commit(false).await.map_err(|fault| fault.error())?;
+        self.end();
+        Ok(())
+    }
+
+    pub(in crate::driver) async fn execute(&mut self, sql: &'static str, params: &[Value]) -> Result<u64> {
+        let outcome = self.try_execute(sql, params).await;
+        self.noted(outcome)
+    }
+
+    pub(in crate::driver) async fn query(
+        &mut self,
+        sql: &'static str,
+        params: &[Value],
+        hold: Option<Hold>,
+    ) -> Result<Vec<Row>> {
+        let outcome = self.try_query(sql, params, hold).await;
+        self.noted(outcome)
+    }
+
+    pub(in crate::driver) async fn execute_script(&mut self, sql: &str) -> Result<()> {
+        let outcome = self.try_execute_script(sql).await;
+        self.noted(outcome)
+    }
+
+    async fn try_execute(&self, sql: &'static str, params: &[Value]) -> Result<u64, Fault> {
+        let connection = self.ready()?;
+        let statement = connection.prepare_cached(sql).await.map_err(|error| Fault::of(&error))?;
+        if !statement.columns().is_empty() {
+            return Err(Fault::Mistake("the statement returns rows and nobody reads them".to_owned()));
+        }
+        connection.execute(&statement, &bound(params)).await.map_err(|error| Fault::of(&error))
+    }
+
+    async fn try_query(
+        &self,
+        sql: &'static str,
+        params: &[Value],
+        hold: Option<Hold>,
+    ) -> Result<Vec<Row>, Fault> {
+        let connection = self.ready()?;
+        let statement = match hold {
+            None => connection.prepare_cached(sql).await,
+            Some(Hold::Shared) => connection.prepare_cached(&format!("{sql} FOR SHARE")).await,
+            Some(Hold::Exclusive) => connection.prepare_cached(&format!("{sql} FOR UPDATE")).await,
+        };
+        let statement = statement.map_err(|error| Fault::of(&error))?;
+        let rows = connection.query(&statement, &bound(params)).await.map_err(|error| Fault::of(&error))?;
+        rows.iter().map(|row| value::row(row).map_err(|error| Fault::of(&error))).collect()
+    }
+
+    async fn try_execute_script(&self, sql: &str) -> Result<(), Fault> {
+        self.ready()?.batch_execute(sql).await.map_err(|error| Fault::of(&error))
+    }
+
+    fn connected(&self) -> Result<&Object, Fault> {
+        self.connection.as_ref().ok_or_else(|| Fault::broken("there is no connection to the database"))
+    }
+
+    /// The connection, unless a statement of this transaction has failed.
+    fn ready(&self) -> Result<&Object, Fault> {
+        self.failed.clone().map_or(Ok(()), Err)?;
+        self.connected()
+    }
+
+    /// Keeps the first failure of the transaction.
+    fn noted<T>(&mut self, outcome: Result<T, Fault>) -> Result<T> {
+        outcome.map_err(|fault| {
+            let first = self.failed.get_or_insert_with(|| fault.prefixed(self.name));
+            first.error()
+        })
+    }
+}
+
+fn bound(params: &[Value]) -> Vec<&(dyn ToSql + Sync)> {
+    params.iter().map(|value| value as &(dyn ToSql + Sync)).collect()
+}

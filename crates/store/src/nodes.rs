@@ -1,0 +1,212 @@
+//! The processes that keep in memory what they have read of a database that several share: how they follow its
+//! changes, and how a change waits for them. The rules are [`patron_core::coherence`]'s.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use patron_core::Result;
+use patron_core::coherence::{NodeRow, Roll, Steady, Terms, Verdict, Wait};
+use patron_core::id::NodeId;
+use tokio::sync::Mutex;
+use tokio::time::{sleep, timeout};
+
+use crate::Store;
+use crate::changes::{self, Changes, Place};
+use crate::driver::{Notifications, Open, Row, Tx};
+
+/// How long a change that waits rests before it looks at the nodes' rows once more, at first and at most. A node needs
+/// a reading, a writing and a wait for the disk to apply an entry.
+const FIRST_REST: Duration = Duration::from_millis(2);
+const LONGEST_REST: Duration = Duration::from_millis(50);
+
+/// What a process knows of how far the nodes are.
+pub(crate) struct Progress {
+    /// What this process has applied to its memory, if it has one.
+    applied: AtomicI64,
+    /// Held by the one that looks at the nodes' rows for all that wait.
+    looking: Mutex<Looking>,
+}
+
+struct Looking {
+    roll: Roll,
+    /// When the last look began that was answered, and what all nodes had applied then.
+    began: Steady,
+    seen: i64,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self {
+            applied: AtomicI64::new(0),
+            looking: Mutex::new(Looking { roll: Roll::new(Terms::STANDARD), began: Steady(0), seen: 0 }),
+        }
+    }
+}
+
+/// A transaction in which a node reads the feed and renews its row.
+pub struct Following(Open);
+
+impl Following {
+    /// What was entered after `seen`.
+    pub async fn changes_after(&mut self, seen: Place) -> Result<Changes> {
+        changes::after(self.0.tx(), seen).await
+    }
+
+    /// Writes into the node's row, if it is there and of an earlier renewal; whether it was.
+    pub async fn renew(&mut self, row: NodeRow) -> Result<bool> {
+        let sql = "UPDATE nodes SET seen = $1, renewals = $2 WHERE id = $3 AND renewals < $2";
+        Ok(self.0.tx().execute(sql, &[row.seen.into(), row.renewals.into(), row.id.into()]).await? > 0)
+    }
+
+    /// Makes it so.
+    pub async fn commit(self) -> Result<()> {
+        self.0.commit().await
+    }
+}
+
+impl Store {
+    /// Whether several services may use this database, so that memory is to be held true by [`Store::following`] and
+    /// not by [`Store::version`].
+    pub fn is_shared(&self) -> bool {
+        self.db.is_shared()
+    }
+
+    /// Begins to follow the feed once more.
+    pub async fn following(&self) -> Result<Following> {
+        self.db.begin_following("follow").await.map(Following)
+    }
+
+    /// What tells that there is something to follow. It may be late or miss something: ask now and then as well.
+    pub async fn notifications(&self) -> Result<Notifications> {
+        self.db.notifications().await
+    }
+
+    /// Uses none of the connections any more that there are: the server behind them may no longer be the one that
+    /// changes are made on.
+    pub fn reconnect(&self) {
+        self.db.reconnect();
+    }
+
+    /// Notes what has been applied to this process's memory. What is loaded into it from now on is no older.
+    pub fn note_applied(&self, seq: i64) {
+        self.progress.applied.store(seq, Ordering::Release);
+    }
+
+    /// Refuses what a server says that lacks something which was applied to this process's memory: a primary of
+    /// yesterday, still reachable.
+    pub(crate) async fn refuse_older(&self, tx: &mut Tx) -> Result<()> {
+        if !self.is_shared() {
+            return Ok(());
+        }
+        let applied = self.progress.applied.load(Ordering::Acquire);
+        let last = changes::last(tx).await?;
+        if last < applied {
+            let cause = format!("the database server is at change {last}, and {applied} was seen already");
+            return Err(patron_core::Error::unavailable(cause));
+        }
+        Ok(())
+    }
+
+    /// Enters a node's row, unless it is there.
+    pub async fn register_node(&self, row: NodeRow) -> Result<()> {
+        let write = self.db.write("register_node", move |tx| {
+            Box::pin(async move {
+                let sql =
+                    "INSERT INTO nodes (id, seen, renewals) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING";
+                tx.execute(sql, &[row.id.into(), row.seen.into(), row.renewals.into()]).await
+            })
+        });
+        write.await.map(drop)
+    }
+
+    /// Deletes a row, if it is still of this renewal.
+    pub async fn strike_node(&self, row: NodeRow) -> Result<()> {
+        let write = self.db.write("strike_node", move |tx| {
+            Box::pin(async move {
+                let sql = "DELETE FROM nodes WHERE id = $1 AND renewals = $2";
+                tx.execute(sql, &[row.id.into(), row.renewals.into()]).await
+            })
+        });
+        write.await.map(drop)
+    }
+
+    /// Deletes the row of a node that trusts its memory no more.
+    pub async fn leave(&self, id: NodeId) -> Result<()> {
+        let write = self.db.write("leave", move |tx| {
+            Box::pin(async move { tx.execute("DELETE FROM nodes WHERE id = $1", &[id.into()]).await })
+        });
+        write.await.map(drop)
+    }
+
+    /// The rows of all nodes, and where the feed ends for the server that gives them.
+    pub async fn nodes(&self) -> Result<(Vec<NodeRow>, i64)> {
+        self.db
+            .read("nodes", |tx| {
+                Box::pin(async move {
+                    let rows = tx.query("SELECT id, seen, renewals FROM nodes ORDER BY id", &[]).await?;
+                    let rows = rows.iter().map(node).collect::<Result<_>>()?;
+                    Ok((rows, changes::last(tx).await?))
+                })
+            })
+            .await
+    }
+
+    /// Strikes nodes that have been seen standing still for longer than a lease.
+    pub async fn strike_the_dead(&self) -> Result<()> {
+        let mut looking = self.progress.looking.lock().await;
+        self.look(&mut looking).await
+    }
+
+    async fn look(&self, looking: &mut Looking) -> Result<()> {
+        let began = self.steady.steady();
+        let (rows, last) = self.nodes().await?;
+        let seen = rows.iter().map(|row| row.seen).min().unwrap_or(last);
+        // A server that lacks what a row speaks of is no witness of what others have applied.
+        (looking.began, looking.seen) = (began, seen.min(last));
+        for dead in looking.roll.observe(&rows, self.steady.steady()) {
+            self.strike_node(dead).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until no node relies any more on what was before the entry number `entry`, which was committed just now.
+    /// It takes no longer than a lease, whatever becomes of the database and of the nodes.
+    pub(crate) async fn settle(&self, entry: i64) {
+        if !self.is_shared() {
+            return;
+        }
+        let committed = self.steady.steady();
+        let wait = Wait::new(entry, committed, Terms::STANDARD);
+        // Every node's word is the fast way; time alone is the sure one.
+        let told = timeout(until(wait.over(), committed), self.applied_everywhere(entry, committed)).await;
+        while told.is_err() && wait.by_time(self.steady.steady()) == Verdict::NotYet {
+            sleep(until(wait.over(), self.steady.steady())).await;
+        }
+    }
+
+    /// Looks again and again until all nodes say that they have applied the entry.
+    async fn applied_everywhere(&self, entry: i64, committed: Steady) {
+        let mut rest = FIRST_REST;
+        loop {
+            {
+                // One looks for all. What was seen before the commit says nothing: numbers may have been given twice.
+                let mut looking = self.progress.looking.lock().await;
+                let is_known = |looking: &Looking| looking.began >= committed && looking.seen >= entry;
+                if is_known(&looking) || (self.look(&mut looking).await.is_ok() && is_known(&looking)) {
+                    return;
+                }
+            }
+            sleep(rest).await;
+            rest = LONGEST_REST.min(rest * 3 / 2);
+        }
+    }
+}
+
+/// How long it is from `now` until `then`, and a little more, so that it has come.
+fn until(then: Steady, now: Steady) -> Duration {
+    Duration::from_millis(then.0.saturating_sub(now.0) + 1)
+}
+
+fn node(row: &Row) -> Result<NodeRow> {
+    Ok(NodeRow { id: NodeId::from_bytes(row.fixed(0)?), seen: row.int(1)?, renewals: row.int(2)? })
+}
