@@ -1,8 +1,9 @@
 //! `cargo xtask`: what the README, CI and people run.
 //!
 //! `main.rs` reads the arguments, `steps.rs` says what is checked and in which order, `tools.rs` finds and
-//! installs what the steps need, `report.rs` prints and counts.
+//! installs what the steps need, `cluster.rs` runs a database server for them, `report.rs` prints and counts.
 
+mod cluster;
 mod report;
 mod steps;
 mod tools;
@@ -14,7 +15,8 @@ use steps::STEPS;
 const USAGE: &str = "\
 Usage: cargo xtask test [--only STEP]... [--list]
 
-  test          checks everything: format, lints, dependencies, tests, the pages in a browser, the official client
+  test          checks everything: format, lints, dependencies, tests on SQLite and PostgreSQL, the pages in a browser,
+                the official client
   --only STEP   only this step; may be repeated
   --list        lists the steps and does nothing
 

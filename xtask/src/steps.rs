@@ -40,7 +40,18 @@ pub(crate) const STEPS: &[Step] = &[
         check: package,
     },
     Step { name: BUILD, does: "builds every crate and its tests", needs_build: false, check: build },
-    Step { name: "tests", does: "every test, with nextest where it is", needs_build: true, check: tests },
+    Step {
+        name: "tests",
+        does: "every test that needs nothing but cargo, with nextest where it is",
+        needs_build: true,
+        check: tests,
+    },
+    Step {
+        name: "postgres",
+        does: "the tests of store and service once more, on a PostgreSQL cluster of their own",
+        needs_build: true,
+        check: postgres,
+    },
     Step {
         name: "browser",
         does: "the pages in Chromium, with and without JavaScript",
@@ -145,7 +156,50 @@ fn build(workshop: &Workshop) -> Result<(), Stop> {
 }
 
 fn tests(workshop: &Workshop) -> Result<(), Stop> {
-    run_shown(&mut test_command(workshop, EVERYTHING))
+    run_shown(&mut ON_SQLITE.command(workshop))
+}
+
+fn postgres(workshop: &Workshop) -> Result<(), Stop> {
+    let cluster = workshop.postgres()?;
+    let mut command = ON_POSTGRES.command(workshop);
+    run_shown(command.env("PATRON_TEST_POSTGRES", cluster).env("PATRON_TEST_ENGINE", "postgres"))
+}
+
+/// The tests that are run on one engine of the database. What is about one engine alone is in a module of its name.
+struct Suite {
+    /// Which packages, for nextest. It is given the whole workspace, so that nothing is built once more with the
+    /// features of fewer packages.
+    packages: &'static str,
+    /// Which packages, for cargo.
+    cargo: &'static [&'static str],
+    other_engine: &'static str,
+}
+
+const ON_SQLITE: Suite = Suite {
+    packages: "not package(patron-testing)",
+    cargo: &["--workspace", "--exclude", "patron-testing"],
+    other_engine: "postgres",
+};
+
+const ON_POSTGRES: Suite = Suite {
+    packages: "(package(patron-store) or package(patron-testing) or binary_id(patron::it))",
+    cargo: &["--package", "patron-store", "--package", "patron-testing", "--package", "patron"],
+    other_engine: "sqlite",
+};
+
+impl Suite {
+    fn command(&self, workshop: &Workshop) -> Command {
+        let Self { packages, cargo, other_engine } = self;
+        if workshop.has_cargo("nextest") {
+            let mut command = test_command(workshop, EVERYTHING);
+            command.arg("--filterset").arg(format!("{packages} and not test(/(^|::){other_engine}::/)"));
+            command
+        } else {
+            let mut command = test_command(workshop, cargo);
+            command.args(WITHOUT_DOCUMENTATION).args(["--", "--skip", &format!("{other_engine}::")]);
+            command
+        }
+    }
 }
 
 fn browser(workshop: &Workshop) -> Result<(), Stop> {
@@ -160,10 +214,12 @@ fn browser(workshop: &Workshop) -> Result<(), Stop> {
     run_shown(command.env("PATRON_AXE", axe))
 }
 
-/// Every test that needs nothing but cargo.
+/// Every test but those in a browser.
 const EVERYTHING: &[&str] = &["--workspace"];
 /// The tests in a browser, which `crates/server/Cargo.toml` keeps out of the others.
 const BROWSER: &[&str] = &["--package", "patron", "--test", "browser"];
+/// What nextest runs of a package: not the doc tests, which have a step of their own, and no benches.
+const WITHOUT_DOCUMENTATION: &[&str] = &["--lib", "--bins", "--tests", "--examples"];
 
 fn test_command(workshop: &Workshop, targets: &[&str]) -> Command {
     let mut command = workshop.cargo();
@@ -172,10 +228,6 @@ fn test_command(workshop: &Workshop, targets: &[&str]) -> Command {
         command.args(["nextest", "run", "--locked", "--profile", profile]).args(targets);
     } else {
         command.args(["test", "--locked", "--no-fail-fast"]).args(targets);
-        if targets == EVERYTHING {
-            // As nextest: without the doc tests, which have a step of their own, and without benches.
-            command.args(["--lib", "--bins", "--tests", "--examples"]);
-        }
     }
     command
 }

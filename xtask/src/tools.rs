@@ -1,11 +1,13 @@
 //! Finds what the steps need, and installs what is missing: crates, Python's and npm's packages under the target
 //! folder, Debian's packages where the user is root.
 
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 use std::{env, fs, thread};
 
+use crate::cluster::Cluster;
 use crate::report::Stop;
 
 /// Kept to one version, so that a run today and one in a year judge alike.
@@ -21,6 +23,8 @@ pub(crate) struct Workshop {
     /// Lies in the target folder, so that whatever keeps the one keeps the other.
     tools: PathBuf,
     ci: bool,
+    /// One for all steps that need it.
+    cluster: OnceCell<Cluster>,
 }
 
 impl Workshop {
@@ -34,7 +38,7 @@ impl Workshop {
         let binaries = program.parent().ok_or("this program lies in no folder")?.to_owned();
         let tools = binaries.parent().ok_or("this program lies in no target folder")?.join("tools");
         let ci = env::var("CI").is_ok_and(|value| !["", "0", "false"].contains(&value.as_str()));
-        Ok(Self { root, binaries, tools, ci })
+        Ok(Self { root, binaries, tools, ci, cluster: OnceCell::new() })
     }
 
     /// The workspace's folder.
@@ -62,6 +66,15 @@ impl Workshop {
     /// Whether cargo has this subcommand.
     pub(crate) fn has_cargo(&self, subcommand: &str) -> bool {
         succeeds(self.cargo().args([subcommand, "--version"]))
+    }
+
+    /// The superuser's URL of a database on a private PostgreSQL cluster, which lasts as long as this workshop.
+    pub(crate) fn postgres(&self) -> Result<&str, Stop> {
+        if self.cluster.get().is_none() {
+            // Nobody else has put one there meanwhile.
+            let _ = self.cluster.set(Cluster::start(self)?);
+        }
+        self.cluster.get().map(Cluster::url).ok_or_else(|| Stop::Failed("there is no cluster".to_owned()))
     }
 
     /// A subcommand that comes with the toolchain, which is not this program's to change.
@@ -175,7 +188,7 @@ pub(crate) fn need_program(name: &str, package: &str) -> Result<(), Stop> {
 }
 
 /// Installs Debian's packages, where this is Debian and the user is root.
-fn install_debian(packages: &[&str]) -> Result<(), Stop> {
+pub(crate) fn install_debian(packages: &[&str]) -> Result<(), Stop> {
     let names = packages.join(" ");
     if !succeeds(Command::new("apt-get").arg("--version")) || !is_root() {
         return Err(Stop::Missing(format!("please install {names}")));
@@ -207,7 +220,7 @@ fn version_of(program: &Path) -> Option<String> {
 }
 
 /// Runs a command that only finds something out, unseen.
-fn succeeds(command: &mut Command) -> bool {
+pub(crate) fn succeeds(command: &mut Command) -> bool {
     command
         .stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -317,22 +317,53 @@ mod tests {
         assert_eq!(targets(&fixture, &all, 2).await.len(), 7, "with the tenant's own making");
     }
 
-    #[tokio::test]
-    async fn a_page_is_read_by_an_index_in_its_order() {
-        let fixture = Fixture::new().await;
-        let of = |common: Option<fn(String) -> Common>| {
-            let common = common.map(|of| of(String::new()));
-            Selection { common, ..Selection::everything(fixture.tenant) }.page()
-        };
-        for (sql, index, equal) in [
-            (of(None), "audit_events_listed", "tenant=?"),
-            (of(Some(Common::Actor)), "audit_events_by_actor", "tenant=? AND actor_id=?"),
-            (of(Some(Common::Target)), "audit_events_by_target", "tenant=? AND target_id=?"),
-            (of(Some(Common::TechnicalName)), "audit_events_by_name", "tenant=? AND technical_name=?"),
-        ] {
-            let range = "created>? AND created<?";
-            let search = format!("SEARCH audit_events USING INDEX {index} ({equal} AND {range})");
-            assert_eq!(fixture.plan(sql), [search], "nothing is sorted, and both bounds are the index's");
+    /// The statement for a page of all events, or of those that have something in common.
+    fn page(of: Option<fn(String) -> Common>) -> &'static str {
+        let common = of.map(|of| of(String::new()));
+        Selection { common, ..Selection::everything(TenantKey(1)) }.page()
+    }
+
+    mod sqlite {
+        use patron_testing::Engine;
+
+        use super::*;
+
+        #[tokio::test]
+        async fn a_page_is_read_by_an_index_in_its_order() {
+            let fixture = Fixture::on(Engine::Sqlite).await;
+            for (sql, index, equal) in [
+                (page(None), "audit_events_listed", "tenant=?"),
+                (page(Some(Common::Actor)), "audit_events_by_actor", "tenant=? AND actor_id=?"),
+                (page(Some(Common::Target)), "audit_events_by_target", "tenant=? AND target_id=?"),
+                (page(Some(Common::TechnicalName)), "audit_events_by_name", "tenant=? AND technical_name=?"),
+            ] {
+                let range = "created>? AND created<?";
+                let search = format!("SEARCH audit_events USING INDEX {index} ({equal} AND {range})");
+                assert_eq!(fixture.plan(sql), [search], "nothing is sorted, and both bounds are the index's");
+            }
+        }
+    }
+
+    mod postgres {
+        use patron_testing::Engine;
+
+        use super::*;
+
+        #[tokio::test]
+        async fn a_page_is_read_by_an_index_in_its_order() {
+            let fixture = Fixture::on(Engine::Postgres).await;
+            for (sql, index, equal) in [
+                (page(None), "audit_events_listed", "(tenant = $"),
+                (page(Some(Common::Actor)), "audit_events_by_actor", "AND (actor_id = $"),
+                (page(Some(Common::Target)), "audit_events_by_target", "AND (target_id = $"),
+                (page(Some(Common::TechnicalName)), "audit_events_by_name", "AND (technical_name = $"),
+            ] {
+                let plan = fixture.plan(sql);
+                assert!(plan[1].contains(index) && !plan.concat().contains("Sort"), "{plan:?}");
+                for bound in [equal, "AND (created >", "AND (created <"] {
+                    assert!(plan[2].starts_with("Index Cond: ") && plan[2].contains(bound), "{plan:?}");
+                }
+            }
         }
     }
 }

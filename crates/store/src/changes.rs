@@ -228,7 +228,7 @@ mod tests {
     async fn whoever_meets_a_gap_forgets_everything() {
         let fixture = Fixture::new().await;
         entered(&fixture, &[(2, 0), (3, 0), (4, 0)]).await;
-        fixture.file().execute("DELETE FROM changes WHERE seq = 3", []).unwrap();
+        fixture.execute("DELETE FROM changes WHERE seq = 3", &[]).await.unwrap();
         assert_eq!(after(&fixture, 1).await, None);
         assert_eq!(after(&fixture, 2).await, None);
         assert_eq!(after(&fixture, 3).await, Some(vec![pat(4)]));
@@ -253,17 +253,16 @@ mod tests {
     #[tokio::test]
     async fn old_entries_are_purged_and_only_in_front() {
         let fixture = Fixture::new().await;
-        let left = || {
-            let file = fixture.file();
-            let mut all = file.prepare("SELECT seq FROM changes ORDER BY seq").unwrap();
-            all.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect::<Vec<i64>>()
+        let left = async || {
+            let all = fixture.rows("SELECT seq FROM changes ORDER BY seq").await;
+            all.iter().map(|row| row.int(0).unwrap()).collect::<Vec<i64>>()
         };
         // The clock was set back after number 4, and once an hour and more ahead for number 3.
         entered(&fixture, &[(2, 1), (3, 9_000), (4, 600), (5, -3_000), (6, 300), (7, 700)]).await;
         let purge_after = async |seconds: i64| {
             fixture.clock.advance_millis(seconds * 1_000);
             fixture.store.purge(crate::testing::LIMITS).await.unwrap();
-            left()
+            left().await
         };
         assert_eq!(purge_after(3_600).await, [1, 2, 3, 4, 5, 6, 7], "an hour is kept");
         assert_eq!(purge_after(1).await, [2, 3, 4, 5, 6, 7]);

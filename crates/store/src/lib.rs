@@ -285,13 +285,11 @@ mod tests {
         let pat = fixture.pat(&jane, "ci").await;
         assert_eq!(fixture.store.pat(fixture.tenant, pat.id).await.unwrap(), Some(pat.clone()));
         assert_eq!(fixture.store.pat(elsewhere, pat.id).await.unwrap(), None);
-        let moved = "UPDATE pats SET owner = ?1 WHERE id = ?2";
-        let file = fixture.file();
-        let values = (&stranger.id.as_bytes()[..], &pat.id.as_bytes()[..]);
-        assert!(file.execute(moved, values).is_err(), "the schema does not allow it");
-        // Somebody with the database's own tool can.
-        file.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
-        file.execute(moved, values).unwrap();
+        let moved = "UPDATE pats SET owner = $1 WHERE id = $2";
+        let values = [stranger.id.as_bytes().into(), pat.id.as_bytes().into()];
+        assert!(fixture.execute(moved, &values).await.is_err(), "the schema does not allow it");
+        let [owner, id] = [stranger.id.as_bytes(), pat.id.as_bytes()].map(|id| fixture.literal(id));
+        fixture.force(&format!("UPDATE pats SET owner = {owner} WHERE id = {id}"));
         assert_eq!(fixture.store.pat(fixture.tenant, pat.id).await.unwrap(), None);
     }
 }

@@ -1,9 +1,9 @@
 //! What this crate's tests stand on: a bootstrapped store in a temporary folder, with a clock that the test moves.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use patron_core::Result;
 use patron_core::audit::{Context, Party};
 use patron_core::clock::{Clock as _, Entropy, ManualClock};
 use patron_core::id::{TenantKey, TrackingId};
@@ -11,10 +11,11 @@ use patron_core::identity::{Draft, Identity};
 use patron_core::name::TenantName;
 use patron_core::pat::{self, NewPat, Pat, Rules};
 use patron_core::time::Timestamp;
+use patron_testing::{Engine, psql_at};
 use tempfile::TempDir;
 
 use crate::Store;
-use crate::driver::add_functions;
+use crate::driver::{Row, Value, add_functions};
 use crate::pats::Creation;
 use crate::sessions::SessionLimits;
 
@@ -37,40 +38,112 @@ pub(crate) struct Fixture {
     pub(crate) store: Store,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) tenant: TenantKey,
-    path: PathBuf,
+    engine: Engine,
+    url: String,
     _directory: TempDir,
 }
 
 impl Fixture {
+    /// On the engine that this run of the tests is about.
     pub(crate) async fn new() -> Self {
+        Self::on(Engine::of_this_run()).await
+    }
+
+    pub(crate) async fn on(engine: Engine) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("patron.db");
+        let url = engine.empty_database(&directory.path().join("patron.db"));
         let clock = Arc::new(ManualClock::new(Timestamp::parse("2027-03-01T12:00:00Z").unwrap()));
-        let url = format!("sqlite:{}", path.display());
         let entropy = Arc::new(Counter(AtomicU64::new(1)));
         let store = Store::open(&url, clock.clone(), entropy, clock.clone()).await.unwrap();
         let tenant = store.create_tenant(operator(), TenantName::default_tenant()).await.unwrap().key;
-        Self { store, clock, tenant, path, _directory: directory }
+        Self { store, clock, tenant, engine, url, _directory: directory }
     }
 
-    /// The file itself, for what no statement of Patron's does.
-    pub(crate) fn file(&self) -> rusqlite::Connection {
-        rusqlite::Connection::open(&self.path).unwrap()
+    /// Runs a statement that is none of Patron's; the number of rows that it changed.
+    pub(crate) async fn execute(&self, sql: &'static str, params: &[Value]) -> Result<u64> {
+        let params = params.to_vec();
+        let db = &self.store.db;
+        db.write("test", move |tx| {
+            let params = params.clone();
+            Box::pin(async move { tx.execute(sql, &params).await })
+        })
+        .await
     }
 
-    /// Runs statements that no statement of Patron's does.
+    /// Runs statements that are none of Patron's.
     pub(crate) async fn sql(&self, sql: &'static str) {
         self.store.db.write("test", move |tx| Box::pin(tx.execute_script(sql))).await.unwrap();
     }
 
-    /// How the engine goes about a statement.
+    /// The rows that a statement of the test's own finds.
+    pub(crate) async fn rows(&self, sql: &'static str) -> Vec<Row> {
+        self.store.db.read("test", move |tx| Box::pin(tx.query(sql, &[]))).await.unwrap()
+    }
+
+    /// The number that a statement of the test's own finds.
+    pub(crate) async fn number(&self, sql: &'static str) -> i64 {
+        self.rows(sql).await[0].int(0).unwrap()
+    }
+
+    /// What somebody with the database's own tool can do, who has it overlook the constraints between tables.
+    pub(crate) fn force(&self, sql: &str) {
+        match self.engine {
+            Engine::Sqlite => {
+                self.file().execute_batch(&format!("PRAGMA foreign_keys = OFF; {sql}")).unwrap()
+            }
+            Engine::Postgres => {
+                psql_at(&self.url, &format!("SET session_replication_role = replica; {sql}"));
+            }
+        }
+    }
+
+    /// Bytes as they are written in a statement.
+    pub(crate) fn literal(&self, bytes: &[u8]) -> String {
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
+        match self.engine {
+            Engine::Sqlite => format!("X'{hex}'"),
+            Engine::Postgres => format!("'\\x{hex}'"),
+        }
+    }
+
+    /// Whether a text can be kept at all.
+    pub(crate) fn takes(&self, text: &str) -> bool {
+        self.engine == Engine::Sqlite || !text.contains('\0')
+    }
+
+    fn file(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.url.strip_prefix("sqlite:").unwrap()).unwrap()
+    }
+
+    /// How the engine goes about a statement, in its own words.
     pub(crate) fn plan(&self, sql: &str) -> Vec<String> {
+        match self.engine {
+            Engine::Sqlite => self.sqlite_plan(sql),
+            Engine::Postgres => self.postgres_plan(sql),
+        }
+    }
+
+    fn sqlite_plan(&self, sql: &str) -> Vec<String> {
         let file = self.file();
         add_functions(&file).unwrap();
         let mut explained = file.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
         // Unbound placeholders are null, which does not matter to the plan.
         let steps = explained.raw_query().mapped(|row| row.get("detail"));
-        steps.collect::<Result<_, _>>().unwrap()
+        steps.collect::<std::result::Result<_, _>>().unwrap()
+    }
+
+    /// A plan for whatever the values may be. Tables are read as a whole, and rows sorted, only where nothing else will
+    /// do: with the few rows of a test it would always be cheaper.
+    fn postgres_plan(&self, sql: &str) -> Vec<String> {
+        let highest = (1..100).rev().find(|n| sql.contains(&format!("${n}"))).unwrap_or(0);
+        let nulls = vec!["NULL"; highest].join(", ");
+        let arguments = if highest == 0 { String::new() } else { format!("({nulls})") };
+        let script = format!(
+            "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off; \
+             SET plan_cache_mode = force_generic_plan; \
+             PREPARE planned AS {sql}; EXPLAIN (COSTS OFF) EXECUTE planned{arguments};"
+        );
+        psql_at(&self.url, &script).lines().map(|line| line.trim().to_owned()).collect()
     }
 
     pub(crate) async fn tenant(&self, name: &str) -> TenantKey {

@@ -187,20 +187,11 @@ async fn nothing_changes_without_its_record() {
     patron.send_as(&bearer, Call::post(PATS).json(&new)).await.expect(200);
     patron.app.recorder.flush().await.unwrap();
 
-    let file = rusqlite::Connection::open(patron.dir.path().join("patron.db")).unwrap();
-    let stop = "CREATE TRIGGER no_events BEFORE INSERT ON audit_events BEGIN SELECT RAISE(ABORT, 'no'); END";
-    file.execute_batch(stop).unwrap();
+    let database = patron.database();
+    database.forbid_inserting("audit_events", "1 = 1");
     let dump = || {
-        let mut rows = Vec::new();
-        for table in ["tenants", "identities", "pats", "deleted_pats", "revoked_tokens", "signing_keys"] {
-            let mut all = file.prepare(&format!("SELECT * FROM {table} ORDER BY 1, 2")).unwrap();
-            let columns = all.column_count();
-            let found = all.query_map([], |row| {
-                (0..columns).map(|n| row.get::<_, rusqlite::types::Value>(n)).collect::<Result<Vec<_>, _>>()
-            });
-            rows.extend(found.unwrap().map(Result::unwrap));
-        }
-        rows
+        let tables = ["tenants", "identities", "pats", "deleted_pats", "revoked_tokens", "signing_keys"];
+        tables.map(|table| database.query(&format!("SELECT * FROM {table} ORDER BY 1, 2"), &[]))
     };
     let before = dump();
     let mine = path_of(&patron.admin.id);
@@ -241,7 +232,7 @@ async fn nothing_changes_without_its_record() {
     assert_eq!(dump(), before);
 
     // It was the trail alone that was in the way.
-    file.execute_batch("DROP TRIGGER no_events").unwrap();
+    database.allow();
     patron.send_as(&bearer, new_pat("new")).await.expect(200);
     store.rotate_signing_keys(operator(), tenant, rotate).await.unwrap();
     assert_eq!(events(&patron, "SIGNING_KEY_ROTATED").await.len(), 1);
@@ -358,9 +349,8 @@ async fn the_trail_is_read_no_further_than_asked() {
     patron.send_as(&patron.admin.basic(), new_pat("ci")).await.expect(200);
     patron.change(&jane, |jane| jane.enabled = false).await.unwrap();
     patron.app.recorder.flush().await.unwrap();
-    let file = rusqlite::Connection::open(patron.dir.path().join("patron.db")).unwrap();
-    let broken = file.execute("UPDATE audit_events SET attributes = 'x' WHERE target_name = 'admin'", []);
-    assert_eq!(broken.unwrap(), 1, "the administrator's own making");
+    let broken = "UPDATE audit_events SET attributes = 'x' WHERE target_name = 'admin'";
+    assert_eq!(patron.database().execute(broken, &[]), 1, "the administrator's own making");
     let (jane, admin) = (jane.id.to_string(), &patron.admin.owner);
     let filters = |text: String| vec![("filters", text), ("count", "true".to_owned())];
     for (query, rows) in [

@@ -5,6 +5,7 @@ use std::fs;
 use std::io::Write as _;
 use std::process::{Output, Stdio};
 
+use patron_core::time::Timestamp;
 use serde_json::{Value, json};
 
 use crate::serving::Folder;
@@ -63,8 +64,9 @@ fn set_password(folder: &Folder, id: &str, typed: &str) -> Output {
 }
 
 fn password_hash(folder: &Folder, id: &str) -> Option<String> {
-    let sql = "SELECT password_hash FROM identities WHERE lower(hex(id)) = ?1";
-    folder.database().query_row(sql, [id], |row| row.get(0)).unwrap()
+    let sql = "SELECT password_hash FROM identities WHERE id = $1";
+    let row = folder.database().row(sql, &[hex::decode(id).unwrap().into()]);
+    row.opt_text(0).unwrap().map(str::to_owned)
 }
 
 #[test]
@@ -84,12 +86,9 @@ fn bootstrap_writes_what_it_made_for_its_owner_alone() {
     let own = server.send(Call::get(&format!("{PATS}/{id}")).auth(&basic(&id, &secret))).expect(200).json();
     assert_eq!((&own["name"], &own["scope"]), (&json!("bootstrap"), &json!(["sp:scopes:all"])));
     assert_eq!(own["owner"]["id"], made["identityId"]);
-    let days = |date: &Value| {
-        let sql = "SELECT CAST(unixepoch(?1) AS REAL) / 86400";
-        folder.database().query_row(sql, [date.as_str().unwrap()], |row| row.get::<_, f64>(0)).unwrap()
-    };
-    let lives = days(&own["expirationDate"]) - days(&own["created"]);
-    assert!((lives - 30.0).abs() < 0.01, "{lives} days");
+    let millis = |date: &Value| Timestamp::parse(date.as_str().unwrap()).unwrap().millis();
+    let lives = millis(&own["expirationDate"]) - millis(&own["created"]);
+    assert!((lives - 30 * 86_400_000).abs() < 86_400_000 / 100, "{lives} ms");
 
     // A second one is refused and changes nothing.
     let output = run(&folder.data, &["bootstrap", "--json"]);

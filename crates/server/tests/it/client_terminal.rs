@@ -197,7 +197,7 @@ fn a_bar_shows_how_far_it_is_where_there_is_much_to_do() {
     let copies = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 119) INSERT INTO pats \
          SELECT randomblob(16), tenant, owner, name || i, scope, secret_hash, created, last_used, managed, validity, \
          expires, user_aware, expiry_recorded FROM pats, n WHERE name = 'one'";
-    assert_eq!(home.folder.database().execute(copies, []).unwrap(), 119);
+    assert_eq!(home.folder.database().execute(copies, &[]), 119);
     let mut terminal = home.at_terminal(&["pat", "delete", "--never-used", "--yes"]);
     let shown = terminal.exp_eof().unwrap();
     assert!(

@@ -245,6 +245,5 @@ fn no_answered_change_is_lost_and_nothing_deleted_comes_back() {
         assert_eq!(times("PERSONAL_ACCESS_TOKEN_CREATED"), 1, "{pat:?}");
         assert_eq!(times("PERSONAL_ACCESS_TOKEN_DELETED"), usize::from(pat.name.is_none()), "{pat:?}");
     }
-    let whole: String = folder.database().query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
-    assert_eq!(whole, "ok");
+    folder.database().assert_whole();
 }

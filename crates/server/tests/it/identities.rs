@@ -14,7 +14,7 @@ use patron_store::Store;
 use serde_json::{Value, json};
 
 use crate::callers::{ALL, RIGHT_SCOPES, UNKNOWN, fresh_name, replace, respelled, unlimited};
-use crate::support::{Call, Pat, Patron, Reply, form, operator, run_json};
+use crate::support::{Call, Pat, Patron, Reply, database_url, follow, form, operator, run_json};
 
 const PUBLIC: &str = "/public-identities/v1";
 
@@ -200,8 +200,7 @@ async fn many_identities_are_all_there() {
 async fn identities_are_read_no_further_than_asked() {
     let patron = Patron::start().await;
     people(&patron).await;
-    let file = rusqlite::Connection::open(patron.dir.path().join("patron.db")).unwrap();
-    file.execute("UPDATE identities SET levels = 'x' WHERE name = 'bertha'", []).unwrap();
+    patron.database().execute("UPDATE identities SET levels = 'x' WHERE name = 'bertha'", &[]);
     let odd = "o'neil \"x\\y\"";
     for (query, expected) in [
         (&[("limit", "3")][..], &["admin", "anna", "bert"][..]),
@@ -222,12 +221,11 @@ async fn identities_are_read_no_further_than_asked() {
 #[tokio::test]
 async fn many_identities_are_paged_in_every_order() {
     let patron = Patron::with(unlimited).await;
-    let file = rusqlite::Connection::open(patron.dir.path().join("patron.db")).unwrap();
     let sql = "WITH RECURSIVE n(i) AS (SELECT 1000 UNION ALL SELECT i + 1 FROM n WHERE i < 2199) \
                INSERT INTO identities (id, tenant, name, display_name, first_name, last_name, email, levels, enabled, \
                generation, password_hash, created) SELECT randomblob(16), 1, 'p' || i, 'name ' || i / 700, '', '', '', '[]', 1, \
                0, NULL, 0 FROM n";
-    assert_eq!(file.execute(sql, []).unwrap(), 1_200);
+    assert_eq!(patron.database().execute(sql, &[]), 1_200);
     let display = |row: &Value| row["name"].as_str().unwrap().to_owned();
     let mut listed = Vec::new();
     for sorters in ["", "name", "-name"] {
@@ -477,7 +475,7 @@ async fn deleting_ends_everything_for_good() {
 /// Another node over the same database.
 async fn second_node(patron: &Patron) -> Patron {
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-    let url = format!("sqlite:{}", patron.dir.path().join("patron.db").display());
+    let url = database_url(patron.dir.path());
     let store = Store::open(&url, patron.clock.clone(), entropy.clone(), patron.clock.clone()).await.unwrap();
     let master = MasterKey::from_text(&"01".repeat(32)).ok().unwrap();
     let settings = Arc::clone(&patron.app.settings);
@@ -486,6 +484,7 @@ async fn second_node(patron: &Patron) -> Patron {
         .ok()
         .unwrap();
     let app = Arc::new(app);
+    follow(&app);
     Patron {
         front: Front::new(Arc::clone(&app)),
         app,

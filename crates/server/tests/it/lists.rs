@@ -9,7 +9,8 @@ use patron_core::time::Timestamp;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{Call, PATS, Patron, Server, basic, form};
+use crate::database::Database;
+use crate::support::{Call, PATS, Patron, Server, basic, database_url, form};
 
 /// Rows of one internal batch; what is special happens around its multiples.
 const BATCH: usize = 500;
@@ -19,11 +20,12 @@ const USED: i64 = MADE + 1_000_000;
 
 /// So many PATs of `owner`, straight into the database. Every 300 share a moment of creation. The nth was used
 /// at [`USED`] and n ms.
-fn seed(database: &rusqlite::Connection, owner: &str, count: usize) {
-    let sql = "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < ?1) \
+fn seed(database: &Database, owner: &str, count: usize) {
+    let sql = "WITH RECURSIVE n(i) AS (SELECT CAST(0 AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < $1) \
                INSERT INTO pats SELECT randomblob(16), tenant, id, 'pat ' || i, '[\"a\"]', randomblob(32), \
-               ?2 + i / 300, ?3 + i, 0, 900, NULL, 1, 0 FROM n, identities WHERE i > 0 AND name = ?4";
-    database.execute(sql, rusqlite::params![i64::try_from(count).unwrap(), MADE, USED, owner]).unwrap();
+               $2 + i / 300, $3 + i, 0, 900, NULL, 1, 0 FROM n, identities WHERE i > 0 AND name = $4";
+    let count = i64::try_from(count).unwrap();
+    database.execute(sql, &[count.into(), MADE.into(), USED.into(), owner.into()]);
 }
 
 /// Patron with so many PATs of jane's, and the query that lists them.
@@ -124,7 +126,7 @@ async fn pages_are_parts_of_the_same_order() {
 async fn filters_hold_across_batches() {
     let (patron, query) = seeded(3 * BATCH).await;
     let database = patron.database();
-    database.execute("UPDATE pats SET last_used = NULL WHERE name IN ('pat 700', 'pat 1400')", []).unwrap();
+    database.execute("UPDATE pats SET last_used = NULL WHERE name IN ('pat 700', 'pat 1400')", &[]);
     let admin = patron.admin.basic();
     let filtered = async |filters: &str, page: &str| {
         let filters = form(&[("filters", filters)]);
@@ -180,11 +182,11 @@ async fn what_comes_and_goes_while_a_list_is_sent_leaves_the_others_once_each() 
     let last = *sent.last().unwrap();
     let ahead = (1..=3 * BATCH).rfind(|n| !sent.contains(n)).unwrap();
     for name in [last, ahead] {
-        assert_eq!(database.execute("DELETE FROM pats WHERE name = ?1", [format!("pat {name}")]).unwrap(), 1);
+        assert_eq!(database.execute("DELETE FROM pats WHERE name = $1", &[format!("pat {name}").into()]), 1);
     }
     let sql = "INSERT INTO pats SELECT randomblob(16), tenant, id, 'pat 0', '[]', randomblob(32), 0, NULL, 0, 900, \
                NULL, 1, 0 FROM identities WHERE name = 'jane'";
-    assert_eq!(database.execute(sql, []).unwrap(), 1);
+    assert_eq!(database.execute(sql, &[]), 1);
     while let Some(part) = stream.next().await {
         whole.extend_from_slice(&part.unwrap());
     }
@@ -214,7 +216,7 @@ async fn a_list_that_fails_midway_ends_in_an_error() {
     let token = patron.bearer(&patron.admin).await;
     let mut stream = parts(&patron, &query).await;
     let first = stream.next().await.unwrap().unwrap().to_vec();
-    patron.database().execute_batch("ALTER TABLE pats RENAME TO elsewhere").unwrap();
+    patron.database().script("ALTER TABLE pats RENAME TO elsewhere");
     breaks_off(stream, first).await;
     // From the start it is an error as any other.
     let call = Call::get(&format!("{PATS}?{query}")).auth(&token);
@@ -225,7 +227,7 @@ async fn a_list_that_fails_midway_ends_in_an_error() {
 #[tokio::test]
 async fn a_row_that_cannot_be_read_is_never_left_out() {
     let (patron, query) = seeded(3 * BATCH).await;
-    let spoil = |sql: &str| patron.database().execute(sql, []).unwrap();
+    let spoil = |sql: &str| patron.database().execute(sql, &[]);
     // In the last batch, then in the first.
     let latest = "UPDATE pats SET scope = 'no JSON' WHERE id = (SELECT p.id FROM pats p JOIN identities i ON \
                   i.id = p.owner WHERE i.name = 'jane' ORDER BY p.created DESC, p.id DESC LIMIT 1)";
@@ -244,7 +246,7 @@ fn a_list_that_fails_midway_breaks_the_connection_off() {
     let server = Server::start(&data, &[]);
     let made: Value = serde_json::from_slice(&std::fs::read(data.join("bootstrap.json")).unwrap()).unwrap();
     let auth = basic(made["clientId"].as_str().unwrap(), made["clientSecret"].as_str().unwrap());
-    let database = rusqlite::Connection::open(data.join("patron.db")).unwrap();
+    let database = Database::at(&database_url(&data));
     seed(&database, "admin", 2 * BATCH + 1);
     let list = || {
         let head =
@@ -254,7 +256,7 @@ fn a_list_that_fails_midway_breaks_the_connection_off() {
     let whole = list();
     assert!(whole.starts_with("HTTP/1.1 200 OK\r\n") && whole.ends_with("\r\n0\r\n\r\n"), "{whole:.300}");
     let spoil = "UPDATE pats SET scope = 'no JSON' WHERE created = (SELECT MAX(created) FROM pats)";
-    assert_eq!(database.execute(spoil, []).unwrap(), 1);
+    assert_eq!(database.execute(spoil, &[]), 1);
     let broken = list();
     assert!(broken.starts_with("HTTP/1.1 200 OK\r\n"), "{broken:.300}");
     assert!(broken.len() > 100_000);
@@ -273,8 +275,8 @@ async fn used() -> Patron {
     ] {
         patron.pat(&jane, name, &[]).await;
         let used = used.map(|used| Timestamp::parse(used).unwrap().millis());
-        let sql = "UPDATE pats SET last_used = ?1 WHERE name = ?2";
-        patron.database().execute(sql, rusqlite::params![used, name]).unwrap();
+        let sql = "UPDATE pats SET last_used = $1 WHERE name = $2";
+        patron.database().execute(sql, &[used.into(), name.into()]);
         patron.clock.advance_millis(1);
     }
     patron
@@ -282,10 +284,8 @@ async fn used() -> Patron {
 
 /// The names that a filter leaves of jane's, where `filters` is as it stands in the URL.
 async fn left(patron: &Patron, filters: &str) -> Vec<String> {
-    let jane: String = patron
-        .database()
-        .query_row("SELECT lower(hex(id)) FROM identities WHERE name = 'jane'", [], |row| row.get(0))
-        .unwrap();
+    let row = patron.database().row("SELECT id FROM identities WHERE name = 'jane'", &[]);
+    let jane = hex::encode(row.blob(0).unwrap());
     patron.listed(&patron.admin.basic(), &format!("owner-id={jane}&filters={filters}")).await
 }
 

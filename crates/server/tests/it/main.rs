@@ -22,6 +22,7 @@ mod client_terminal;
 mod client_token;
 mod clients;
 mod crash;
+mod database;
 mod escalation;
 mod front;
 mod gateway;

@@ -83,7 +83,7 @@ async fn the_owner_is_named_known_enabled_and_of_the_same_tenant() {
     world.post(&engine, &missing).await.expect_error("400.1.0 Required Data Missing Or Empty");
     let elsewhere = world.patron.identity_in("acme", "joe", &[]).await.id.to_string();
     let off = world.patron.identity("off", &[]).await;
-    world.patron.database().execute("UPDATE identities SET enabled = 0 WHERE name = 'off'", []).unwrap();
+    world.patron.database().execute("UPDATE identities SET enabled = 0 WHERE name = 'off'", &[]);
     for unknown in [
         "0".repeat(32),
         "jane".to_owned(),

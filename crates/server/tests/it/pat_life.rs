@@ -218,9 +218,7 @@ async fn the_holder_of_a_deleted_pat_is_told_for_90_days_and_counts_as_no_guesse
         let told = patron.exchange(&pat.id, &pat.secret).await.expect(401);
         assert_eq!(told.json()["error_description"], "The personal access token was deleted.");
     }
-    let kept = || -> i64 {
-        patron.database().query_row("SELECT COUNT(*) FROM deleted_pats", [], |row| row.get(0)).unwrap()
-    };
+    let kept = || -> i64 { patron.database().row("SELECT COUNT(*) FROM deleted_pats", &[]).int(0).unwrap() };
     assert_eq!(kept(), 1);
     patron.pass_seconds(DAY + 1);
     patron::housekeeping::once(&patron.app).await.unwrap();

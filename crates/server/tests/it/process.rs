@@ -1,15 +1,18 @@
 //! Patron as a process of its own ([`Server`]), and the requests and answers of all tests. The browser's tests stand
 //! on this file as well.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use axum::http::{HeaderMap, Method, StatusCode};
 use base64::Engine as _;
+use patron_testing::Engine;
 use serde_json::{Value, json};
 
 /// `Authorization: Basic …`
@@ -149,6 +152,13 @@ pub(crate) struct Server {
     pub(crate) log: PathBuf,
 }
 
+/// The database that goes with a data folder, empty when it is asked for first. A file is where Patron would put it.
+pub(crate) fn database_url(dir: &Path) -> String {
+    static URLS: Mutex<BTreeMap<PathBuf, String>> = Mutex::new(BTreeMap::new());
+    let make = || Engine::of_this_run().empty_database(&dir.join("patron.db"));
+    URLS.lock().unwrap().entry(dir.to_owned()).or_insert_with(make).clone()
+}
+
 /// `patron` with a data folder, and nothing of the test's own environment.
 pub(crate) fn patron(dir: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_patron"));
@@ -158,6 +168,9 @@ pub(crate) fn patron(dir: &Path) -> Command {
         }
     }
     command.env("PATRON_DATA_DIR", dir).stdin(Stdio::null());
+    if Engine::of_this_run() == Engine::Postgres {
+        command.env("PATRON_DATABASE_URL", database_url(dir));
+    }
     command
 }
 

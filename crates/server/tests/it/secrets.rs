@@ -12,6 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
+use crate::database::database_files;
 use crate::serving::Folder;
 use crate::support::{Call, Reply, Server, basic, form, patron};
 
@@ -74,6 +75,7 @@ impl Secrets {
                 looked_at.push(name);
             }
         }
+        self.are_not_in("the database", &folder.database().dump());
         looked_at.sort();
         looked_at
     }
@@ -200,7 +202,8 @@ impl Scene {
             secrets.are_not_in(place, text);
         }
         let files = secrets.are_in_no_file(folder);
-        assert_eq!(files, ["patron.db", "patron.db-shm", "patron.db-wal", "patron.db.lock"]);
+        let ours = database_files(&["patron.db", "patron.db-shm", "patron.db-wal", "patron.db.lock"]);
+        assert_eq!(files, ours);
         secrets.are_not_in("the log", server.log().as_bytes());
         let out = fs::read(folder.data.with_extension("out")).unwrap();
         assert_eq!(String::from_utf8_lossy(&out), "", "stdout is no terminal");
@@ -385,6 +388,6 @@ fn secrets_are_nowhere_in_the_clear() {
     let server = Server::start(&folder.data, &[]);
     let log = server.log.clone();
     assert_eq!(server.stop(), Some(0));
-    assert_eq!(secrets.are_in_no_file(&folder), ["patron.db", "patron.db.lock"]);
+    assert_eq!(secrets.are_in_no_file(&folder), database_files(&["patron.db", "patron.db.lock"]));
     secrets.are_not_in("the log", &fs::read(log).unwrap());
 }

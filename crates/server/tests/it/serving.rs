@@ -18,7 +18,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::callers::endpoints;
-use crate::support::{Call, Patron, Reply, Server, basic, patron, run, run_json};
+use crate::database::{Database, database_files};
+use crate::support::{Call, Patron, Reply, Server, basic, database_url, patron, run, run_json};
 
 /// A data folder in a folder of its own, and what bootstrap says of it once there was one.
 pub(crate) struct Folder {
@@ -44,8 +45,9 @@ impl Folder {
         serde_json::from_str(&fs::read_to_string(self.data.join("bootstrap.json")).unwrap()).unwrap()
     }
 
-    pub(crate) fn database(&self) -> rusqlite::Connection {
-        rusqlite::Connection::open(self.data.join("patron.db")).unwrap()
+    /// The database itself, behind Patron's back.
+    pub(crate) fn database(&self) -> Database {
+        Database::at(&database_url(&self.data))
     }
 
     pub(crate) fn id_and_secret(&self) -> (String, String) {
@@ -131,7 +133,8 @@ fn an_existing_database_is_as_it_was_left() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     files.sort();
-    assert_eq!(files, ["bootstrap.json", "master.key", "patron.db", "patron.db.lock"]);
+    let ours = database_files(&["patron.db", "patron.db.lock"]);
+    assert_eq!(files, [&["bootstrap.json", "master.key"], &ours[..]].concat());
 }
 
 #[test]
@@ -139,9 +142,8 @@ fn files_are_their_owners_alone() {
     let folder = Folder::new();
     let _server = Server::start(&folder.data, &[]);
     assert_eq!(mode(&folder.data), 0o700);
-    for file in
-        ["bootstrap.json", "master.key", "patron.db", "patron.db-wal", "patron.db-shm", "patron.db.lock"]
-    {
+    let ours = database_files(&["patron.db", "patron.db-wal", "patron.db-shm", "patron.db.lock"]);
+    for file in [&["bootstrap.json", "master.key"], &ours[..]].concat() {
         assert_eq!(mode(folder.data.join(file)), 0o600, "{file}");
     }
     // A new password and PAT are written as guardedly over a file that somebody opened up.
@@ -154,7 +156,7 @@ fn files_are_their_owners_alone() {
 fn a_newer_or_a_strange_schema_is_refused() {
     let folder = Folder::bootstrapped();
     let newer = "INSERT INTO schema_migrations (version, name, applied) VALUES (999, 'later', 0)";
-    folder.database().execute(newer, []).unwrap();
+    folder.database().execute(newer, &[]);
     let expected = "the database has schema version 999, and this Patron knows versions up to ";
     for text in [
         refused(&folder.data, &[], &[], 1),
@@ -163,51 +165,10 @@ fn a_newer_or_a_strange_schema_is_refused() {
     ] {
         assert!(text.contains(expected) && text.contains("update Patron or restore a backup"), "{text}");
     }
-    folder.database().execute("DELETE FROM schema_migrations WHERE version = 999", []).unwrap();
-    folder.database().execute("UPDATE schema_migrations SET name = 'other' WHERE version = 1", []).unwrap();
+    folder.database().execute("DELETE FROM schema_migrations WHERE version = 999", &[]);
+    folder.database().execute("UPDATE schema_migrations SET name = 'other' WHERE version = 1", &[]);
     let text = refused(&folder.data, &[], &[], 1);
     assert!(text.contains("the database's schema is not Patron's") && text.contains("'other'"), "{text}");
-}
-
-#[test]
-fn one_server_a_file() {
-    let folder = Folder::new();
-    let first = Server::start(&folder.data, &[]);
-    let text = refused(&folder.data, &[], &[], 1);
-    assert!(text.contains("another patron serves ") && text.contains("patron.db already"), "{text}");
-    // By whatever name the file is called.
-    let url = format!("sqlite:{}/../data/patron.db", folder.data.display());
-    assert!(refused(&folder.data, &["--database-url", &url], &[], 1).contains("another patron serves "));
-    let link = folder.data.join("link.db");
-    std::os::unix::fs::symlink(folder.data.join("patron.db"), &link).unwrap();
-    let url = format!("sqlite:{}", link.display());
-    assert!(refused(&folder.data, &["--database-url", &url], &[], 1).contains("another patron serves "));
-    first.send(Call::get("/oauth/info")).expect(200);
-    // One that was killed is no hindrance.
-    first.kill();
-    let next = Server::start(&folder.data, &[]);
-    next.send(Call::get(PATS).auth(&folder.basic())).expect(200);
-}
-
-#[test]
-fn what_is_no_database_is_refused_and_left_alone() {
-    let folder = Folder::new();
-    fs::create_dir(&folder.data).unwrap();
-    let file = folder.data.join("patron.db");
-    let text = "No database, but somebody's only copy of their thesis.\n".repeat(100);
-    fs::write(&file, &text).unwrap();
-    for said in [refused(&folder.data, &[], &[], 1), fails(&folder.data, &["admin", "tenant", "list"], 1)] {
-        assert!(said.contains("patron.db") && said.contains("file is not a database"), "{said}");
-    }
-    assert_eq!(fs::read_to_string(&file).unwrap(), text);
-    fs::remove_file(&file).unwrap();
-    fs::create_dir(&file).unwrap();
-    assert!(refused(&folder.data, &[], &[], 1).contains("patron.db"));
-    // What is there is told apart from what is not.
-    fs::remove_dir(&file).unwrap();
-    let said = fails(&folder.data, &["admin", "tenant", "list"], 1);
-    assert!(said.contains("there is no database at ") && said.contains("patron serve"), "{said}");
-    assert!(!file.exists(), "a command makes no database");
 }
 
 #[test]
@@ -218,13 +179,6 @@ fn a_folder_that_cannot_be_written_is_told() {
     let below = file.join("data");
     for text in [refused(&below, &[], &[], 1), fails(&below, &["bootstrap"], 1)] {
         assert!(text.contains(&format!("the data folder {} cannot be made: ", below.display())), "{text}");
-    }
-    // A folder in which nobody can make a file, not even root.
-    if cfg!(target_os = "linux") {
-        let text = refused(Path::new("/proc/self"), &[], &[], 1);
-        assert!(text.contains("/patron.db.lock cannot be opened: "), "{text}");
-        let text = fails(Path::new("/proc/self"), &["bootstrap"], 1);
-        assert!(text.contains("/proc/self/patron.db"), "{text}");
     }
 }
 
@@ -422,65 +376,6 @@ fn expect_unavailable(uri: &str, reply: &Reply) {
     }
 }
 
-#[test]
-fn a_locked_file_is_503_and_passes() {
-    let folder = Folder::bootstrapped();
-    // Every use is recorded, so that a use is a write as well.
-    let server = Server::start_with(&folder.data, &[], &[("PATRON_AUDIT_EVERY_USE", "true")]);
-    let (id, secret) = folder.id_and_secret();
-    let (basic, bearer) = (folder.basic(), server.bearer(&id, &secret));
-    let token = bearer.strip_prefix("Bearer ").unwrap();
-    let client = [("client_id", id.as_str()), ("client_secret", secret.as_str())];
-    let one = format!("{PATS}/{id}");
-    let name = |name: &str| json!({ "name": name, "userAwareTokenNeverExpires": true });
-    let rename = json!([{ "op": "replace", "path": "/name", "value": "bootstrap" }]);
-    let calls = || {
-        let grant = ("grant_type", "client_credentials");
-        vec![
-            Call::post(PATS).auth(&bearer).json(&name("one")),
-            Call::post("/v3/personal-access-tokens").auth(&bearer).json(&name("two")),
-            Call::new("PATCH", &one).auth(&bearer).json_patch(&rename),
-            Call::post(&format!("{PATS}/bulk-update")).auth(&bearer).json(&json!({ "ids": [id], "patch": [
-                { "op": "replace", "path": "/expirationDate", "value": "2999-01-01T00:00:00Z" }] })),
-            Call::get(PATS).auth(&basic),
-            Call::get("/tenant/v1").auth(&basic),
-            Call::get("/forward-auth").auth(&basic),
-            Call::get("/forward-auth?scope=sp:scopes:all").auth(&basic),
-            Call::post("/oauth/token").form(&[grant, client[0], client[1]]),
-            Call::post("/oauth/token").auth(&basic).form(&[grant]),
-            Call::post("/oauth/introspect").form(&[client[0], client[1], ("token", token)]),
-            Call::post("/oauth/revoke").form(&[client[0], client[1], ("token", "none")]),
-        ]
-    };
-    let send_all = || -> Vec<(String, Reply)> {
-        std::thread::scope(|scope| {
-            let sent: Vec<_> = calls()
-                .into_iter()
-                .map(|call| (call.uri.clone(), scope.spawn(|| server.send(call))))
-                .collect();
-            sent.into_iter().map(|(uri, reply)| (uri, reply.join().unwrap())).collect()
-        })
-    };
-    let stranger = folder.database();
-    stranger.execute_batch("BEGIN EXCLUSIVE").unwrap();
-    for (uri, reply) in send_all() {
-        expect_unavailable(&uri, &reply);
-    }
-    // What only reads goes on, and what is wrong is still told as what it is.
-    server.send(Call::get(&one).auth(&bearer)).expect(200);
-    server.send(Call::get("/forward-auth").auth(&bearer)).expect(200);
-    server.send(Call::get("/oauth/jwks")).expect(200);
-    server.send(Call::get(PATS)).expect(401);
-    server.send(Call::get(&format!("{PATS}/x")).auth(&bearer)).expect(404);
-    stranger.execute_batch("COMMIT").unwrap();
-    for (uri, reply) in send_all() {
-        assert!(reply.status.is_success(), "{uri}: {}", reply.text());
-    }
-    // Nothing of what was answered with 503 was done: the names were free.
-    let list = server.send(Call::get(PATS).auth(&bearer)).expect(200).json();
-    assert_eq!(list.as_array().unwrap().len(), 3, "{list}");
-}
-
 #[tokio::test]
 async fn a_database_out_of_reach_is_503_everywhere_and_nothing_else() {
     let patron = Patron::start().await;
@@ -567,7 +462,7 @@ fn health_and_metrics_have_a_listener_of_their_own() {
     assert_eq!(client.post(url("/health/live")).send().unwrap().status(), 405);
     // A schema that is not this program's is not ready.
     let newer = "INSERT INTO schema_migrations (version, name, applied) VALUES (999, 'later', 0)";
-    folder.database().execute(newer, []).unwrap();
+    folder.database().execute(newer, &[]);
     let (status, _, body) = get("/health/ready");
     let down = json!({ "status": "DOWN", "checks": { "database": "DOWN", "signingKey": "UP" } });
     assert_eq!((status, serde_json::from_str::<Value>(&body).unwrap()), (503, down));
@@ -634,4 +529,123 @@ fn patron_alone_serves() {
     child.kill().unwrap();
     let output = child.wait_with_output().unwrap();
     assert!(output.stdout.is_empty());
+}
+
+/// What is so because the database is a file.
+mod sqlite {
+    use super::*;
+
+    #[test]
+    fn one_server_a_file() {
+        let folder = Folder::new();
+        let first = Server::start(&folder.data, &[]);
+        let text = refused(&folder.data, &[], &[], 1);
+        assert!(text.contains("another patron serves ") && text.contains("patron.db already"), "{text}");
+        // By whatever name the file is called.
+        let url = format!("sqlite:{}/../data/patron.db", folder.data.display());
+        assert!(refused(&folder.data, &["--database-url", &url], &[], 1).contains("another patron serves "));
+        let link = folder.data.join("link.db");
+        std::os::unix::fs::symlink(folder.data.join("patron.db"), &link).unwrap();
+        let url = format!("sqlite:{}", link.display());
+        assert!(refused(&folder.data, &["--database-url", &url], &[], 1).contains("another patron serves "));
+        first.send(Call::get("/oauth/info")).expect(200);
+        // One that was killed is no hindrance.
+        first.kill();
+        let next = Server::start(&folder.data, &[]);
+        next.send(Call::get(PATS).auth(&folder.basic())).expect(200);
+    }
+
+    #[test]
+    fn what_is_no_database_is_refused_and_left_alone() {
+        let folder = Folder::new();
+        fs::create_dir(&folder.data).unwrap();
+        let file = folder.data.join("patron.db");
+        let text = "No database, but somebody's only copy of their thesis.\n".repeat(100);
+        fs::write(&file, &text).unwrap();
+        for said in [refused(&folder.data, &[], &[], 1), fails(&folder.data, &["admin", "tenant", "list"], 1)]
+        {
+            assert!(said.contains("patron.db") && said.contains("file is not a database"), "{said}");
+        }
+        assert_eq!(fs::read_to_string(&file).unwrap(), text);
+        fs::remove_file(&file).unwrap();
+        fs::create_dir(&file).unwrap();
+        assert!(refused(&folder.data, &[], &[], 1).contains("patron.db"));
+        // What is there is told apart from what is not.
+        fs::remove_dir(&file).unwrap();
+        let said = fails(&folder.data, &["admin", "tenant", "list"], 1);
+        assert!(said.contains("there is no database at ") && said.contains("patron serve"), "{said}");
+        assert!(!file.exists(), "a command makes no database");
+    }
+
+    #[test]
+    fn a_folder_in_which_nobody_can_make_a_file_is_told() {
+        // Not even root.
+        if cfg!(target_os = "linux") {
+            let text = refused(Path::new("/proc/self"), &[], &[], 1);
+            assert!(text.contains("/patron.db.lock cannot be opened: "), "{text}");
+            let text = fails(Path::new("/proc/self"), &["bootstrap"], 1);
+            assert!(text.contains("/proc/self/patron.db"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_locked_file_is_503_and_passes() {
+        let folder = Folder::bootstrapped();
+        // Every use is recorded, so that a use is a write as well.
+        let server = Server::start_with(&folder.data, &[], &[("PATRON_AUDIT_EVERY_USE", "true")]);
+        let (id, secret) = folder.id_and_secret();
+        let (basic, bearer) = (folder.basic(), server.bearer(&id, &secret));
+        let token = bearer.strip_prefix("Bearer ").unwrap();
+        let client = [("client_id", id.as_str()), ("client_secret", secret.as_str())];
+        let one = format!("{PATS}/{id}");
+        let name = |name: &str| json!({ "name": name, "userAwareTokenNeverExpires": true });
+        let rename = json!([{ "op": "replace", "path": "/name", "value": "bootstrap" }]);
+        let calls = || {
+            let grant = ("grant_type", "client_credentials");
+            vec![
+                Call::post(PATS).auth(&bearer).json(&name("one")),
+                Call::post("/v3/personal-access-tokens").auth(&bearer).json(&name("two")),
+                Call::new("PATCH", &one).auth(&bearer).json_patch(&rename),
+                Call::post(&format!("{PATS}/bulk-update"))
+                    .auth(&bearer)
+                    .json(&json!({ "ids": [id], "patch": [
+                    { "op": "replace", "path": "/expirationDate", "value": "2999-01-01T00:00:00Z" }] })),
+                Call::get(PATS).auth(&basic),
+                Call::get("/tenant/v1").auth(&basic),
+                Call::get("/forward-auth").auth(&basic),
+                Call::get("/forward-auth?scope=sp:scopes:all").auth(&basic),
+                Call::post("/oauth/token").form(&[grant, client[0], client[1]]),
+                Call::post("/oauth/token").auth(&basic).form(&[grant]),
+                Call::post("/oauth/introspect").form(&[client[0], client[1], ("token", token)]),
+                Call::post("/oauth/revoke").form(&[client[0], client[1], ("token", "none")]),
+            ]
+        };
+        let send_all = || -> Vec<(String, Reply)> {
+            std::thread::scope(|scope| {
+                let sent: Vec<_> = calls()
+                    .into_iter()
+                    .map(|call| (call.uri.clone(), scope.spawn(|| server.send(call))))
+                    .collect();
+                sent.into_iter().map(|(uri, reply)| (uri, reply.join().unwrap())).collect()
+            })
+        };
+        let stranger = rusqlite::Connection::open(folder.data.join("patron.db")).unwrap();
+        stranger.execute_batch("BEGIN EXCLUSIVE").unwrap();
+        for (uri, reply) in send_all() {
+            expect_unavailable(&uri, &reply);
+        }
+        // What only reads goes on, and what is wrong is still told as what it is.
+        server.send(Call::get(&one).auth(&bearer)).expect(200);
+        server.send(Call::get("/forward-auth").auth(&bearer)).expect(200);
+        server.send(Call::get("/oauth/jwks")).expect(200);
+        server.send(Call::get(PATS)).expect(401);
+        server.send(Call::get(&format!("{PATS}/x")).auth(&bearer)).expect(404);
+        stranger.execute_batch("COMMIT").unwrap();
+        for (uri, reply) in send_all() {
+            assert!(reply.status.is_success(), "{uri}: {}", reply.text());
+        }
+        // Nothing of what was answered with 503 was done: the names were free.
+        let list = server.send(Call::get(PATS).auth(&bearer)).expect(200).json();
+        assert_eq!(list.as_array().unwrap().len(), 3, "{list}");
+    }
 }

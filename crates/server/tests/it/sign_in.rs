@@ -8,7 +8,8 @@ use patron_core::secret::Password;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{Call, Patron, Reply, Server, form, identity_id, operator};
+use crate::database::Database;
+use crate::support::{Call, Patron, Reply, Server, database_url, form, identity_id, operator};
 use crate::visit::Visit;
 
 pub(crate) const SIGN_IN: &str = "/ui/sign-in";
@@ -489,12 +490,7 @@ async fn the_password_of_bootstrap_is_good_for_choosing_another() {
     let log = server.log();
     assert!(log.contains("a request was refused"), "the log tells of requests");
     server.stop();
-    let mut database = Vec::new();
-    for file in std::fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().path()) {
-        if file.file_name().unwrap().to_string_lossy().starts_with("patron.db") {
-            database.extend(std::fs::read(file).unwrap());
-        }
-    }
+    let database = Database::at(&database_url(&data)).dump();
     let in_database = |text: &str| database.windows(text.len()).any(|window| window == text.as_bytes());
     assert!(in_database("SIGN_IN_PASSED"), "the database was read");
     for secret in tokens.iter().chain([&first, &again, &own.to_owned(), &"the operator's choice".to_owned()])

@@ -25,7 +25,8 @@ use patron_store::pats::Creation;
 use serde_json::Value;
 use tempfile::TempDir;
 
-pub(crate) use crate::process::{Call, Reply, Server, basic, form, patron, run, run_json};
+use crate::database::Database;
+pub(crate) use crate::process::{Call, Reply, Server, basic, database_url, form, patron, run, run_json};
 
 /// When a test begins.
 pub(crate) const START: &str = "2027-03-01T12:00:00.000Z";
@@ -72,7 +73,7 @@ impl Patron {
         change(&mut settings);
         let clock = Arc::new(ManualClock::new(Timestamp::parse(START).unwrap()));
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-        let url = format!("sqlite:{}", dir.path().join("patron.db").display());
+        let url = database_url(dir.path());
         let store = Store::open(&url, clock.clone(), entropy.clone(), clock.clone()).await.unwrap();
         let master = || MasterKey::from_text(TEST_MASTER_KEY).ok().unwrap();
         let now = clock.now();
@@ -108,6 +109,7 @@ impl Patron {
         // Dropped with the runtime of the test.
         let recorder = Arc::clone(&app.recorder);
         let (never, stop) = tokio::sync::watch::channel(false);
+        follow(&app);
         tokio::spawn(async move {
             let _never = never;
             recorder.run(stop).await;
@@ -213,6 +215,16 @@ pub(crate) struct PatsOfAllKinds {
     pub(crate) foreign: Pat,
 }
 
+/// Has Patron follow what others change, as a service does, until the runtime of the test is dropped.
+pub(crate) fn follow(app: &Arc<App>) {
+    let app = Arc::clone(app);
+    let (never, stop) = tokio::sync::watch::channel(false);
+    tokio::spawn(async move {
+        let _never = never;
+        patron::follower::run(app, stop).await;
+    });
+}
+
 /// What changes by the operator carry.
 pub(crate) fn operator() -> Context {
     Context {
@@ -311,9 +323,9 @@ impl Patron {
 pub(crate) const PATS: &str = "/personal-access-tokens/v1";
 
 impl Patron {
-    /// A connection of the test's own to the database, behind Patron's back.
-    pub(crate) fn database(&self) -> rusqlite::Connection {
-        rusqlite::Connection::open(self.dir.path().join("patron.db")).unwrap()
+    /// The database itself, behind Patron's back.
+    pub(crate) fn database(&self) -> Database {
+        Database::at(&database_url(self.dir.path()))
     }
 
     /// A PAT as `GET /{id}` shows it to this caller.

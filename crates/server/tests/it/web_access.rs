@@ -190,10 +190,7 @@ async fn a_temporary_password_opens_one_page() {
     let admin = patron.identity("root", &["ORG_ADMIN"]).await;
     let ids = Ids::of(&patron, &admin).await;
     let mut visit = patron.visit(&admin).await;
-    patron
-        .database()
-        .execute("UPDATE identities SET password_temporary = 1 WHERE name = 'root'", [])
-        .unwrap();
+    patron.database().execute("UPDATE identities SET password_temporary = 1 WHERE name = 'root'", &[]);
     let before = state(&patron).await;
     for route in pages() {
         let csrf = visit.csrf.clone();

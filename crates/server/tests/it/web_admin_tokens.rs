@@ -159,7 +159,7 @@ async fn ten_thousand_are_paged() {
                 expires, user_aware, expiry_recorded) SELECT randomblob(16), tenant, owner, 'token ' || i, scope, \
                 randomblob(32), created + i, last_used, managed, validity, expires, user_aware, expiry_recorded \
                 FROM pats, n WHERE name = 'first'";
-    patron.database().execute(copy, []).unwrap();
+    patron.database().execute(copy, &[]);
     let mut visit = patron.visit(&admin).await;
     let page = visit.get(&format!("{TOKENS}?sort=created&dir=desc")).await.expect(200).text();
     assert!(page.contains("1–50 of 10,000"), "{page}");
@@ -477,14 +477,8 @@ async fn a_failure_midway_says_what_was_done() {
     let chosen = [("which", "all"), ("q", "many"), ("act", "delete")];
     let (_, form) = previewed(&mut visit, &chosen).await;
     // The 51st deletion fails, and with it the second part of them.
-    scene
-        .patron
-        .database()
-        .execute_batch(
-            "CREATE TRIGGER full BEFORE INSERT ON deleted_pats \
-             WHEN (SELECT COUNT(*) FROM deleted_pats) >= 50 BEGIN SELECT RAISE(ABORT, 'secret words'); END",
-        )
-        .unwrap();
+    let full = "(SELECT COUNT(*) FROM deleted_pats) >= 50";
+    scene.patron.database().forbid_inserting("deleted_pats", full);
     let reply = visit.post(&format!("{TOKENS}/bulk"), &borrowed(&form)).await.expect(500);
     let page = reply.text();
     assert!(page.contains("50 tokens were deleted. 10 tokens were not, and are as they were."), "{page}");

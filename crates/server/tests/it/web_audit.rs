@@ -195,12 +195,12 @@ async fn a_file_has_what_the_filters_let_through_and_the_api_says() {
 
 /// Events of the past, more than are read at a time.
 fn seed(patron: &Patron, count: u32) {
-    let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1) \
+    let sql = "WITH RECURSIVE n(i) AS (SELECT CAST(1 AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < $1) \
                INSERT INTO audit_events (id, created, tenant, technical_name, actor_kind, actor_id, actor_name, \
                target_kind, target_id, target_name, ip_address, tracking_number, operation, status, attributes) \
                SELECT randomblob(16), i, 1, 'SEEDED', 'SYSTEM', 'x', 'x', 'TENANT', 'y', 'y', NULL, \
                randomblob(16), 'USE', 'PASSED', '{}' FROM n";
-    assert_eq!(patron.database().execute(sql, [count]).unwrap(), count as usize);
+    assert_eq!(patron.database().execute(sql, &[count.into()]), u64::from(count));
 }
 
 /// The parts of the file as they are sent.
@@ -230,7 +230,7 @@ async fn a_long_trail_is_sent_in_parts_and_breaks_off_where_it_cannot_be_read() 
 
     let broken =
         "UPDATE audit_events SET attributes = 'x' WHERE technical_name = 'SEEDED' AND created = 1000";
-    patron.database().execute(broken, []).unwrap();
+    patron.database().execute(broken, &[]);
     let mut stream = parts(&patron, &visit).await;
     let mut last = None;
     while let Some(part) = stream.next().await {

@@ -201,18 +201,48 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn a_page_is_read_in_the_order_of_an_index_and_pats_are_counted_by_one() {
-        let fixture = Fixture::new().await;
-        for (order, index) in [
-            (Order::LoginName, "sqlite_autoindex_identities_2"),
-            (Order::DisplayName, "identities_by_display_name"),
-            (Order::DisplayNameDescending, "identities_by_display_name"),
-        ] {
-            let plan = fixture.plan(search("", order).page());
-            let read = format!("SEARCH identities USING INDEX {index} (tenant=?)");
-            let counted = "SEARCH pats USING COVERING INDEX sqlite_autoindex_pats_2 (tenant=? AND owner=? AND managed<?)";
-            assert_eq!(plan, [&read, "CORRELATED SCALAR SUBQUERY 1", counted], "nothing is sorted");
+    mod sqlite {
+        use patron_testing::Engine;
+
+        use super::*;
+
+        #[tokio::test]
+        async fn a_page_is_read_in_the_order_of_an_index_and_pats_are_counted_by_one() {
+            let fixture = Fixture::on(Engine::Sqlite).await;
+            for (order, index) in [
+                (Order::LoginName, "sqlite_autoindex_identities_2"),
+                (Order::DisplayName, "identities_by_display_name"),
+                (Order::DisplayNameDescending, "identities_by_display_name"),
+            ] {
+                let plan = fixture.plan(search("", order).page());
+                let read = format!("SEARCH identities USING INDEX {index} (tenant=?)");
+                let counted = "SEARCH pats USING COVERING INDEX sqlite_autoindex_pats_2 (tenant=? AND owner=? AND managed<?)";
+                assert_eq!(plan, [&read, "CORRELATED SCALAR SUBQUERY 1", counted], "nothing is sorted");
+            }
+        }
+    }
+
+    mod postgres {
+        use patron_testing::Engine;
+
+        use super::*;
+
+        #[tokio::test]
+        async fn a_page_is_read_in_the_order_of_an_index_and_pats_are_counted_by_one() {
+            let fixture = Fixture::on(Engine::Postgres).await;
+            for (order, scan) in [
+                (Order::LoginName, "Index Scan using identities_tenant_name_key on identities"),
+                (Order::DisplayName, "Index Scan using identities_by_display_name on identities"),
+                (
+                    Order::DisplayNameDescending,
+                    "Index Scan Backward using identities_by_display_name on identities",
+                ),
+            ] {
+                let plan = fixture.plan(search("", order).page()).join("\n");
+                assert!(plan.contains(scan) && !plan.contains("Sort"), "{plan}");
+                assert!(plan.contains("using pats_tenant_owner_managed_name_key on pats"), "{plan}");
+                assert!(plan.contains("AND (owner = identities.id) AND (managed <= $"), "{plan}");
+            }
         }
     }
 }

@@ -72,7 +72,7 @@ mod tests {
             (fixture.pat(&jane, "1").await, fixture.pat(&jane, "2").await, fixture.pat(&jane, "3").await);
         let elsewhere = fixture.tenant("acme").await;
         let theirs = fixture.pat(&fixture.identity(elsewhere, "stranger", &[]).await, "theirs").await;
-        let seen = fixture.store.last_change().await.unwrap();
+        let seen = fixture.store.feed_end().await.unwrap();
         let ids = vec![two.id, PatId::from_bytes([9; 16]), theirs.id, one.id];
         let delete = async || {
             let decide: Decision<Fate> = Arc::new(|_| Ok(Fate::Goes));
@@ -89,15 +89,10 @@ mod tests {
         assert_eq!(fixture.store.pat(elsewhere, theirs.id).await.unwrap(), Some(theirs));
         let entries = fixture.store.changes_after(seen).await.unwrap().entries.unwrap();
         assert_eq!(entries, [two.id, one.id].map(crate::changes::Change::Pat));
-        let file = fixture.file();
-        let mut events = file
-            .prepare(
-                "SELECT target_name FROM audit_events WHERE technical_name = 'PERSONAL_ACCESS_TOKEN_DELETED'",
-            )
-            .unwrap();
-        let events: Vec<String> =
-            events.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
-        assert_eq!(events, ["2", "1"]);
+        let deleted = "SELECT target_name FROM audit_events WHERE technical_name = 'PERSONAL_ACCESS_TOKEN_DELETED' \
+                       ORDER BY target_name";
+        let events = fixture.rows(deleted).await;
+        assert_eq!(events.iter().map(|event| event.text(0).unwrap()).collect::<Vec<_>>(), ["1", "2"]);
     }
 
     #[tokio::test]
@@ -124,7 +119,7 @@ mod tests {
         assert_eq!(fixture.store.pat(elsewhere, theirs.id).await.unwrap(), Some(theirs));
         let events =
             "SELECT COUNT(*) FROM audit_events WHERE technical_name = 'PERSONAL_ACCESS_TOKEN_UPDATED'";
-        assert_eq!(fixture.file().query_row(events, [], |row| row.get::<_, i64>(0)).unwrap(), 2);
+        assert_eq!(fixture.number(events).await, 2);
     }
 
     #[tokio::test]

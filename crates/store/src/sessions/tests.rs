@@ -84,15 +84,14 @@ impl Case {
         self.fixture.clock.advance_millis(seconds * 1_000);
     }
 
-    fn rows(&self) -> i64 {
-        let file = self.fixture.file();
-        file.query_row("SELECT COUNT(*) FROM sessions", [], |row| row.get(0)).unwrap()
+    async fn rows(&self) -> i64 {
+        self.fixture.number("SELECT COUNT(*) FROM sessions").await
     }
 
     /// How many events of this name there are.
-    fn events(&self, name: &str) -> i64 {
-        let sql = "SELECT COUNT(*) FROM audit_events WHERE technical_name = ?1";
-        self.fixture.file().query_row(sql, [name], |row| row.get(0)).unwrap()
+    async fn events(&self, name: &str) -> usize {
+        let events = self.fixture.rows("SELECT technical_name FROM audit_events").await;
+        events.iter().filter(|event| event.text(0).unwrap() == name).count()
     }
 }
 
@@ -109,8 +108,8 @@ async fn a_session_is_its_identity_s_in_its_tenant() {
     assert!(case.session(1).await.is_some(), "another tenant cannot end it");
     case.store().sign_out(case.jane.tenant, hash(1)).await.unwrap();
     case.store().sign_out(case.jane.tenant, hash(1)).await.unwrap();
-    assert_eq!((case.session(1).await, case.rows()), (None, 0));
-    assert_eq!(case.events("SIGN_IN_PASSED"), 1);
+    assert_eq!((case.session(1).await, case.rows().await), (None, 0));
+    assert_eq!(case.events("SIGN_IN_PASSED").await, 1);
 }
 
 #[tokio::test]
@@ -168,7 +167,7 @@ async fn nobody_signs_in_with_a_password_that_was_changed_or_while_disabled() {
     assert!(case.session(1).await.is_some(), "what failed has ended nothing");
     case.enable(false).await;
     assert_eq!(case.try_sign_in(PHC, None, 2).await, None);
-    assert_eq!((case.rows(), case.events("SIGN_IN_PASSED")), (0, 1));
+    assert_eq!((case.rows().await, case.events("SIGN_IN_PASSED").await), (0, 1));
 }
 
 #[tokio::test]
@@ -191,7 +190,7 @@ async fn of_too_many_those_seen_the_longest_ago_end() {
     for n in [0, 2, most, 200] {
         assert!(case.session(n).await.is_some(), "{n}");
     }
-    assert_eq!(case.rows(), i64::from(most) + 1);
+    assert_eq!(case.rows().await, i64::from(most) + 1);
 }
 
 #[tokio::test]
@@ -199,12 +198,12 @@ async fn disabling_ends_them_for_good() {
     let case = Case::new().await;
     case.sign_in(1).await;
     case.enable(false).await;
-    assert_eq!((case.session(1).await, case.rows()), (None, 0));
+    assert_eq!((case.session(1).await, case.rows().await), (None, 0));
     case.enable(true).await;
     assert_eq!(case.session(1).await, None);
     // Also one that was made behind the program's back.
     case.sign_in(2).await;
-    case.fixture.file().execute("UPDATE sessions SET generation = generation - 1", []).unwrap();
+    case.fixture.execute("UPDATE sessions SET generation = generation - 1", &[]).await.unwrap();
     assert_eq!(case.session(2).await, None, "of an earlier generation");
 }
 
@@ -213,7 +212,7 @@ async fn a_password_that_is_set_ends_them() {
     let case = Case::new().await;
     case.sign_in(1).await;
     case.set_password("$new$", true).await;
-    assert_eq!((case.session(1).await, case.rows()), (None, 0));
+    assert_eq!((case.session(1).await, case.rows().await), (None, 0));
     let session = case.try_sign_in("$new$", None, 2).await.unwrap();
     assert!(session.password_temporary);
     case.set_password("$newer$", false).await;
@@ -225,7 +224,7 @@ async fn deleting_an_identity_ends_them() {
     let case = Case::new().await;
     case.sign_in(1).await;
     case.store().delete_identity(operator(), case.jane.tenant, case.jane.id).await.unwrap();
-    assert_eq!((case.session(1).await, case.rows()), (None, 0));
+    assert_eq!((case.session(1).await, case.rows().await), (None, 0));
 }
 
 #[tokio::test]
@@ -236,12 +235,12 @@ async fn all_but_one_are_ended_and_that_is_recorded() {
         case.sign_in(n).await;
     }
     let (tenant, id) = (case.jane.tenant, case.jane.id);
-    let before = case.events("IDENTITY_UPDATED");
+    let before = case.events("IDENTITY_UPDATED").await;
     let end = || case.store().end_other_sessions(within(&keep), tenant, id, hash(1));
     assert_eq!(end().await.unwrap(), 2);
-    assert_eq!((case.rows(), case.events("IDENTITY_UPDATED")), (1, before + 1));
+    assert_eq!((case.rows().await, case.events("IDENTITY_UPDATED").await), (1, before + 1));
     assert_eq!(end().await.unwrap(), 0);
-    assert_eq!(case.events("IDENTITY_UPDATED"), before + 1, "nothing was done");
+    assert_eq!(case.events("IDENTITY_UPDATED").await, before + 1, "nothing was done");
     assert!(case.session(1).await.is_some());
 }
 
@@ -261,7 +260,7 @@ async fn one_s_own_new_password_ends_them_all_and_begins_another() {
     let made = change(&first, PHC, 3).await.unwrap().unwrap();
     assert_eq!((made.hash, made.password_temporary), (hash(3), false));
     assert_eq!(case.session(3).await, Some(made));
-    assert_eq!((case.session(1).await, case.session(2).await, case.rows()), (None, None, 1));
+    assert_eq!((case.session(1).await, case.session(2).await, case.rows().await), (None, None, 1));
     let refused = change(&first, "$own$", 4).await.unwrap_err();
     assert!(matches!(refused, Error::Unauthenticated { .. }), "the session has ended: {refused:?}");
     let found = case.store().credentials_of(tenant, "jane".to_owned()).await.unwrap().unwrap();
@@ -327,24 +326,48 @@ async fn those_that_have_ended_are_dropped() {
     case.pass(idle - 1);
     case.sign_in(2).await;
     case.store().purge(LIMITS).await.unwrap();
-    assert_eq!(case.rows(), 2);
+    assert_eq!(case.rows().await, 2);
     case.pass(1);
     case.store().purge(LIMITS).await.unwrap();
-    assert_eq!(case.rows(), 1);
+    assert_eq!(case.rows().await, 1);
     assert!(case.session(2).await.is_some());
 }
 
-#[tokio::test]
-async fn statements_on_many_rows_have_their_index() {
-    let fixture = Fixture::new().await;
-    for (sql, index) in [
-        (
-            "DELETE FROM sessions WHERE tenant = $1 AND identity = $2",
-            "sessions_by_identity (tenant=? AND identity=?)",
-        ),
-        ("DELETE FROM sessions WHERE last_seen <= $1", "sessions_to_purge (last_seen<?)"),
-    ] {
-        let plan = fixture.plan(sql);
-        assert!(plan[0].ends_with(&format!("INDEX {index}")), "{plan:?}");
+const OF_AN_IDENTITY: &str = "DELETE FROM sessions WHERE tenant = $1 AND identity = $2";
+const OLD: &str = "DELETE FROM sessions WHERE last_seen <= $1";
+
+mod sqlite {
+    use patron_testing::Engine;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn statements_on_many_rows_have_their_index() {
+        let fixture = Fixture::on(Engine::Sqlite).await;
+        for (sql, index) in [
+            (OF_AN_IDENTITY, "sessions_by_identity (tenant=? AND identity=?)"),
+            (OLD, "sessions_to_purge (last_seen<?)"),
+        ] {
+            let plan = fixture.plan(sql);
+            assert!(plan[0].ends_with(&format!("INDEX {index}")), "{plan:?}");
+        }
+    }
+}
+
+mod postgres {
+    use patron_testing::Engine;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn statements_on_many_rows_have_their_index() {
+        let fixture = Fixture::on(Engine::Postgres).await;
+        for (sql, index, bound) in [
+            (OF_AN_IDENTITY, "sessions_by_identity", "Index Cond: ((tenant = $1) AND (identity = $2))"),
+            (OLD, "sessions_to_purge", "Index Cond: (last_seen <= $1)"),
+        ] {
+            let plan = fixture.plan(sql);
+            assert!(plan[1].contains(index) && plan[2] == bound, "{plan:?}");
+        }
     }
 }

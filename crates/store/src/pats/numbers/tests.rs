@@ -8,11 +8,11 @@ const DAY: i64 = DAY_MILLIS;
 const HOUR: i64 = DAY / 24;
 
 /// Moves a PAT's times, in milliseconds from now.
-fn set(fixture: &Fixture, pat: &Pat, used: Option<i64>, expires: Option<i64>, managed: bool) {
+async fn set(fixture: &Fixture, pat: &Pat, used: Option<i64>, expires: Option<i64>, managed: bool) {
     let at = |offset: i64| fixture.store.clock.now().millis() + offset;
-    let sql = "UPDATE pats SET created = ?1, last_used = ?2, expires = ?3, managed = ?4 WHERE id = ?5";
-    let values = (at(-200 * DAY), used.map(at), expires.map(at), managed, &pat.id.as_bytes()[..]);
-    fixture.file().execute(sql, values).unwrap();
+    let sql = "UPDATE pats SET created = $1, last_used = $2, expires = $3, managed = $4 WHERE id = $5";
+    let [created, used, expires] = [Some(-200 * DAY), used, expires].map(|offset| offset.map(at).into());
+    fixture.execute(sql, &[created, used, expires, managed.into(), pat.id.as_bytes().into()]).await.unwrap();
 }
 
 /// PATs of every kind, of which those of `bob` are managed; and one in another tenant.
@@ -35,11 +35,11 @@ async fn populated() -> Fixture {
         ("j", None, Some(-HOUR)),
     ] {
         let pat = fixture.pat(&ann, name).await;
-        set(&fixture, &pat, used, expires, false);
+        set(&fixture, &pat, used, expires, false).await;
     }
     for (name, used, expires) in [("k", None, None), ("l", Some(-HOUR), None), ("m", None, Some(8 * DAY))] {
         let pat = fixture.pat(&bob, name).await;
-        set(&fixture, &pat, used, expires, true);
+        set(&fixture, &pat, used, expires, true).await;
     }
     fixture
 }

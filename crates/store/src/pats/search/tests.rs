@@ -70,30 +70,24 @@ async fn populate() -> (Fixture, Vec<Listed>) {
                 let mut scopes: Vec<&str> = (0..=any(3)).map(|_| SCOPES[any(SCOPES.len())]).collect();
                 scopes.sort_unstable();
                 scopes.dedup();
-                let values = (
-                    created,
-                    (any(3) > 0).then_some(used),
-                    (any(4) > 0).then_some(expires),
-                    n % 4 == 0,
-                    serde_json::to_string(&scopes).unwrap(),
-                    &pat.id.as_bytes()[..],
-                );
-                fixture
-                    .file()
-                    .execute(
-                        "UPDATE pats SET created = ?1, last_used = ?2, expires = ?3, managed = ?4, scope = ?5 \
-                         WHERE id = ?6",
-                        values,
-                    )
-                    .unwrap();
+                let values = [
+                    created.into(),
+                    (any(3) > 0).then_some(used).into(),
+                    (any(4) > 0).then_some(expires).into(),
+                    (n % 4 == 0).into(),
+                    serde_json::to_string(&scopes).unwrap().into(),
+                    pat.id.as_bytes().into(),
+                ];
+                let sql = "UPDATE pats SET created = $1, last_used = $2, expires = $3, managed = $4, scope = $5 \
+                           WHERE id = $6";
+                fixture.execute(sql, &values).await.unwrap();
                 if tenant == fixture.tenant {
                     ids.push(pat.id);
                 }
             }
             if at == 2 {
-                let file = fixture.file();
-                file.execute("UPDATE identities SET enabled = 0 WHERE id = ?1", [&owner.id.as_bytes()[..]])
-                    .unwrap();
+                let sql = "UPDATE identities SET enabled = 0 WHERE id = $1";
+                fixture.execute(sql, &[owner.id.as_bytes().into()]).await.unwrap();
             }
         }
     }
@@ -285,8 +279,31 @@ fn many_ids_are_found_in_the_order_given() {
     assert!(ids.len() > 2 * IDS_AT_ONCE, "more than two statements take");
     let found = runtime.block_on(fixture.store.listed_pats(fixture.tenant, ids)).unwrap();
     assert!(found.iter().eq(all.iter().rev()), "{found:?}");
-    let plan = fixture.plan(BY_IDS);
-    assert_eq!(plan, ["SEARCH p USING PRIMARY KEY (id=?)", "SEARCH i USING PRIMARY KEY (id=?)"]);
+}
+
+mod sqlite {
+    use patron_testing::Engine;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn ids_are_found_by_the_primary_key() {
+        let plan = Fixture::on(Engine::Sqlite).await.plan(BY_IDS);
+        assert_eq!(plan, ["SEARCH p USING PRIMARY KEY (id=?)", "SEARCH i USING PRIMARY KEY (id=?)"]);
+    }
+}
+
+mod postgres {
+    use patron_testing::Engine;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn ids_are_found_by_the_primary_key() {
+        let plan = Fixture::on(Engine::Postgres).await.plan(BY_IDS).join("\n");
+        assert!(plan.contains("using pats_pkey on pats p"), "{plan}");
+        assert!(plan.contains("using identities_") && !plan.contains("Seq Scan"), "{plan}");
+    }
 }
 
 #[test]
@@ -300,7 +317,9 @@ fn a_text_that_no_name_has_is_not_looked_for() {
         let (nul, long) = ("a\u{0}b", "x".repeat(256));
         let order = Order { by: Column::Created, descending: false };
         for text in [nul, &long] {
-            fixture.file().execute("UPDATE pats SET name = ?1", [text]).unwrap();
+            if fixture.takes(text) {
+                fixture.execute("UPDATE pats SET name = $1", &[text.into()]).await.unwrap();
+            }
             let search = Search { tenant: fixture.tenant, text: text.to_owned(), ..everything.clone() };
             let found = fixture.store.search_pats(search, order, 10, 0).await.unwrap();
             assert_eq!(found, Found { rows: Vec::new(), total: 0 }, "{text:?}");
