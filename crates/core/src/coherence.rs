@@ -10,8 +10,8 @@
 //!   was applied or, without any word from anybody, when no lease can be left that began before the change.
 //! - [`Roll`], in each node: finds the rows of nodes that are no more, so that nobody waits for them.
 //!
-//! Why this is enough, and what it takes for granted, is told in `docs/coherence.md`; the tests in `coherence/` run this
-//! very code through every order of events that a small world has.
+//! Why this is enough, and what it takes for granted, is told in `docs/coherence.md`; the tests in `coherence/` run
+//! this very code through every order of events that a small world has.
 
 use std::collections::BTreeMap;
 
@@ -88,8 +88,8 @@ pub enum Step {
     },
     /// Forget what the entries name that were read.
     Apply,
-    /// In the transaction of the reading, set `seen` and `renewals` in the node's row **if its `renewals` is one lower**,
-    /// and commit. Not before the commit has returned is it done. The condition makes sure that the row was there
+    /// In the transaction of the reading, set `seen` and `renewals` in the node's row **if its `renewals` is one
+    /// lower**, and commit. Not before the commit has returned is it done. The condition makes sure that the row was there
     /// before the reading began, and so was waited for: no statement that comes late can have made it since.
     Renew {
         /// The last entry that was applied.
@@ -338,8 +338,8 @@ mod tests {
     #[test]
     fn the_terms() {
         assert_eq!((Terms::STANDARD.lease(), OVER), (3_000, 3_161));
-        assert!(OVER < 4_000, "a change is answered within the lease and a second");
-        assert!(2 * RENEWAL_MILLIS < Terms::STANDARD.lease(), "two renewals may fail");
+        const { assert!(OVER < 4_000, "a change is answered within the lease and a second") };
+        const { assert!(2 * RENEWAL_MILLIS < Terms::STANDARD.lease(), "two renewals may fail") };
     }
 
     #[test]
