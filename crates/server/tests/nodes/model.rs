@@ -227,7 +227,10 @@ impl Model {
         let when = event.when;
         match (&event.asked, &event.got) {
             (_, Got::Wrong(what)) => Err(what.clone()),
-            (_, Got::Outage | Got::Cut | Got::Unsent) => Ok(()),
+            // What an outage has done to a change is seen later.
+            (_, Got::Outage | Got::Cut | Got::Unsent) | (Asked::Enable(..) | Asked::Lead(..), Got::Done) => {
+                Ok(())
+            }
             (Asked::Exchange(pat), got) => self.judge_credential(Credential::Pat(*pat), got, when),
             (Asked::Call(by) | Asked::ForwardAuth(by), got) => self.judge_credential(*by, got, when),
             (Asked::Introspect(token), got) => self.judge_credential(Credential::Token(*token), got, when),
@@ -258,7 +261,6 @@ impl Model {
                 self.judge_rows(*identity, rows, when)
             }
             (Asked::List(identity), got) => self.judge_owner(*identity, got, when),
-            (Asked::Enable(..) | Asked::Lead(..), Got::Done) => Ok(()),
             (Asked::Enable(..) | Asked::Lead(..), got) => Err(format!("this is refused: {got:?}")),
         }
     }
@@ -453,7 +455,7 @@ impl Model {
                 its_identity == identity && matches!(event.asked, Asked::Enable(..) | Asked::Lead(..));
             let list = pat.is_none() && its_identity == identity;
             if about_pat || about_identity || list {
-                text += &format!("    {}\n", self.told(at));
+                text.extend(["    ", &self.told(at), "\n"]);
             }
         }
         text

@@ -246,7 +246,9 @@ fn a_revocation_that_finds_its_work_done_waits_for_it_as_well() {
     for by_deletion in [true, false] {
         let (pat, token) = story.known_pat(&mut client);
         let ways = story.world.nodes[2].ways();
-        ways.iter().for_each(|way| way.stall());
+        for way in ways {
+            way.stall();
+        }
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 let mut first = story.client();
@@ -256,7 +258,9 @@ fn a_revocation_that_finds_its_work_done_waits_for_it_as_well() {
             client.revoke_as_well(1, token);
             client.call(2, Credential::Token(token));
         });
-        ways.iter().for_each(|way| way.pass());
+        for way in ways {
+            way.pass();
+        }
     }
     story.end();
 }

@@ -111,6 +111,6 @@ impl Report<'_> {
 }
 
 fn row(name: &str, counts: [usize; 6]) -> String {
-    let counts: String = counts.iter().map(|count| format!("{count:>9}")).collect();
-    format!("  {name:<20}{counts}\n")
+    let [done, refused, outage, cut, unsent, wrong] = counts;
+    format!("  {name:<20}{done:>9}{refused:>9}{outage:>9}{cut:>9}{unsent:>9}{wrong:>9}\n")
 }
