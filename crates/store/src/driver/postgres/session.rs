@@ -1,5 +1,8 @@
 //! One connection and the transaction on it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use deadpool_postgres::Object;
 use futures_util::future::join;
 use patron_core::{Error, Result};
@@ -15,6 +18,23 @@ const WAIT: &str = "SET LOCAL statement_timeout = 0";
 /// The same, and wakes whoever listens once the transaction is committed. See [`super::listen`].
 const NOTIFY_AND_WAIT: &str = "NOTIFY patron_changes; SET LOCAL statement_timeout = 0";
 
+/// When a connection was taken. The service may learn meanwhile that there is another primary.
+#[derive(Default)]
+pub(super) struct Generation {
+    current: Arc<AtomicU64>,
+    taken: u64,
+}
+
+impl Generation {
+    pub(super) fn now(current: &Arc<AtomicU64>) -> Self {
+        Self { taken: current.load(Ordering::Acquire), current: Arc::clone(current) }
+    }
+
+    fn is_current(&self) -> bool {
+        self.current.load(Ordering::Acquire) == self.taken
+    }
+}
+
 /// A connection that was taken from the pool for one transaction. Without a connection, every statement is unavailable.
 ///
 /// It goes back by [`Session::end`] alone. Dropped in any other way, by a panic or a deadline, it is closed, which
@@ -22,6 +42,7 @@ const NOTIFY_AND_WAIT: &str = "NOTIFY patron_changes; SET LOCAL statement_timeou
 #[derive(Default)]
 pub(in crate::driver) struct Session {
     connection: Option<Object>,
+    generation: Generation,
     /// The name of the transaction, for the causes of errors.
     name: &'static str,
     /// The first failure of a statement in this transaction.
@@ -35,13 +56,15 @@ impl Drop for Session {
 }
 
 impl Session {
-    pub(super) fn new(connection: Object, name: &'static str) -> Self {
-        Self { connection: Some(connection), name, failed: None }
+    pub(super) fn new(connection: Object, generation: Generation, name: &'static str) -> Self {
+        Self { connection: Some(connection), generation, name, failed: None }
     }
 
-    /// Gives the connection back to the pool. There may be no transaction on it.
+    /// Gives the connection back to the pool, unless it is no longer to be used. There may be no transaction on it.
     pub(super) fn end(mut self) {
-        drop(self.connection.take());
+        if self.generation.is_current() {
+            drop(self.connection.take());
+        }
     }
 
     /// Takes the connection away from the pool for good.
