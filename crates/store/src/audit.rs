@@ -359,13 +359,10 @@ mod tests {
                 (page(Some(Common::TechnicalName)), "audit_events_by_name", "AND (technical_name = $"),
             ] {
                 let plan = fixture.plan(sql);
-                assert_eq!(
-                    plan[1..4],
-                    ["->  Incremental Sort", "Sort Key: created DESC, seq DESC", "Presorted Key: created"]
-                );
-                assert_eq!(plan[4], format!("->  Index Scan Backward using {index} on audit_events"));
+                let scan = format!("->  Index Scan Backward using {index} on audit_events");
+                assert_eq!(plan[1], scan, "nothing is sorted");
                 for bound in [equal, "AND (created >", "AND (created <"] {
-                    assert!(plan[5].starts_with("Index Cond: ") && plan[5].contains(bound), "{plan:?}");
+                    assert!(plan[2].starts_with("Index Cond: ") && plan[2].contains(bound), "{plan:?}");
                 }
             }
         }

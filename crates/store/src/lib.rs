@@ -275,6 +275,14 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn small_letters_are_the_same_ones_on_every_engine() {
+        let fixture = Fixture::new().await;
+        let rows = fixture.rows("SELECT FOLD('ABC xyz'), FOLD('ÄÉΣ Straße'), FOLD('ΟΔΟΣ'), FOLD('')").await;
+        let folded = [0, 1, 2, 3].map(|column| rows[0].text(column).unwrap());
+        assert_eq!(folded, ["abc xyz", "äéσ straße", "οδοσ", ""]);
+    }
+
+    #[tokio::test]
     async fn a_pat_of_an_owner_elsewhere_is_not_shown_with_its_name() {
         let fixture = Fixture::new().await;
         let elsewhere = fixture.tenant("acme").await;
