@@ -38,6 +38,7 @@ mod meanwhile;
 mod metadata;
 mod older;
 mod openapi;
+mod outages;
 mod original;
 mod pat_access;
 mod pat_audit;
