@@ -39,6 +39,7 @@ mod metadata;
 mod older;
 mod openapi;
 mod original;
+mod outages;
 mod pat_access;
 mod pat_audit;
 mod pat_life;
