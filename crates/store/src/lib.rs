@@ -277,9 +277,10 @@ mod tests {
     #[tokio::test]
     async fn small_letters_are_the_same_ones_on_every_engine() {
         let fixture = Fixture::new().await;
-        let rows = fixture.rows("SELECT FOLD('ABC xyz'), FOLD('ÄÉΣ Straße'), FOLD('ΟΔΟΣ'), FOLD('')").await;
+        let rows =
+            fixture.rows("SELECT FOLD('ABC xyz'), FOLD('ÄÉΣ Straße'), FOLD('ΟΔΟΣ οδος'), FOLD('')").await;
         let folded = [0, 1, 2, 3].map(|column| rows[0].text(column).unwrap());
-        assert_eq!(folded, ["abc xyz", "äéσ straße", "οδοσ", ""]);
+        assert_eq!(folded, ["abc xyz", "äéσ straße", "οδοσ οδοσ", ""]);
     }
 
     #[tokio::test]

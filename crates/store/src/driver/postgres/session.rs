@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use deadpool_postgres::Object;
 use futures_util::future::join;
 use patron_core::{Error, Result};
+use tokio_postgres::Statement;
 use tokio_postgres::types::ToSql;
 
 use super::fault::Fault;
@@ -135,7 +136,7 @@ impl Session {
         if !statement.columns().is_empty() {
             return Err(Fault::Mistake("the statement returns rows and nobody reads them".to_owned()));
         }
-        connection.execute(&statement, &bound(params)).await.map_err(|error| Fault::of(&error))
+        connection.execute(&statement, &bound(&statement, params)?).await.map_err(|error| Fault::of(&error))
     }
 
     async fn try_query(
@@ -151,7 +152,10 @@ impl Session {
             Some(Hold::Exclusive) => connection.prepare_cached(&format!("{sql} FOR UPDATE")).await,
         };
         let statement = statement.map_err(|error| Fault::of(&error))?;
-        let rows = connection.query(&statement, &bound(params)).await.map_err(|error| Fault::of(&error))?;
+        let rows = connection
+            .query(&statement, &bound(&statement, params)?)
+            .await
+            .map_err(|error| Fault::of(&error))?;
         rows.iter().map(|row| value::row(row).map_err(|error| Fault::of(&error))).collect()
     }
 
@@ -178,6 +182,11 @@ impl Session {
     }
 }
 
-fn bound(params: &[Value]) -> Vec<&(dyn ToSql + Sync)> {
-    params.iter().map(|value| value as &(dyn ToSql + Sync)).collect()
+/// The values for a statement's placeholders, as many as there are.
+fn bound<'p>(statement: &Statement, params: &'p [Value]) -> Result<Vec<&'p (dyn ToSql + Sync)>, Fault> {
+    let count = statement.params().len();
+    if count != params.len() {
+        return Err(Fault::Mistake(format!("{count} placeholders and {} parameters", params.len())));
+    }
+    Ok(params.iter().map(|value| value as &(dyn ToSql + Sync)).collect())
 }
