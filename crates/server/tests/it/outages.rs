@@ -8,7 +8,7 @@ mod postgres {
     use serde_json::{Value, json};
     use tempfile::TempDir;
 
-    use crate::process::{Call, Reply, Server, basic, form};
+    use crate::process::{Call, Reply, Server, basic};
 
     const PATS: &str = "/personal-access-tokens/v1";
 
@@ -69,7 +69,7 @@ mod postgres {
             let patch = json!([{ "op": "replace", "path": "/name", "value": "three" }]);
             let bulk = json!({ "ids": [self.pat], "patch": [{ "op": "remove", "path": "/expirationDate" },
                 { "op": "replace", "path": "/userAwareTokenNeverExpires", "value": true }] });
-            let signed_in = form(&[("name", "admin"), ("password", "wrong")]);
+            let cookie = format!("patron_session={}", "0".repeat(64));
             let api = |call: Call| call.auth(&self.bearer);
             vec![
                 ("exchange", Call::post("/oauth/token").auth(&own).form(&grant)),
@@ -92,10 +92,7 @@ mod postgres {
                 ("levels of nobody", api(Call::get(&identity))),
                 ("audit trail", api(Call::get("/audit-events/v1"))),
                 ("tenant", api(Call::get("/tenant/v1"))),
-                (
-                    "sign-in with a wrong password",
-                    Call::post("/ui/sign-in").body("application/x-www-form-urlencoded", signed_in),
-                ),
+                ("page of a session that is nobody's", Call::get("/ui/tokens").header("cookie", &cookie)),
             ]
         }
 

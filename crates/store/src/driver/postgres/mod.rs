@@ -8,6 +8,8 @@ mod address;
 mod fault;
 mod listen;
 mod session;
+#[cfg(test)]
+mod tests;
 mod value;
 
 use std::sync::Arc;
