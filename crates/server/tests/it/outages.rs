@@ -94,7 +94,10 @@ mod postgres {
                 ("levels of nobody", api(Call::get(&identity))),
                 ("audit trail", api(Call::get("/audit-events/v1"))),
                 ("tenant", api(Call::get("/tenant/v1"))),
-                ("page of a session that is nobody's", Call::get("/ui/tokens").header("cookie", &cookie)),
+                (
+                    "page of a session that is nobody's",
+                    Call::get("/ui/d/user-preferences/personal-access-tokens").header("cookie", &cookie),
+                ),
             ]
         }
 
