@@ -89,7 +89,7 @@ impl Fixture {
     pub(crate) fn force(&self, sql: &str) {
         match self.engine {
             Engine::Sqlite => {
-                self.file().execute_batch(&format!("PRAGMA foreign_keys = OFF; {sql}")).unwrap()
+                self.file().execute_batch(&format!("PRAGMA foreign_keys = OFF; {sql}")).unwrap();
             }
             Engine::Postgres => {
                 psql_at(&self.url, &format!("SET session_replication_role = replica; {sql}"));
