@@ -1,6 +1,7 @@
 //! The PostgreSQL cluster of a run: begun by the first step that needs it, ended with the run.
 
 use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use crate::report::Stop;
@@ -17,19 +18,24 @@ pub(crate) struct Cluster {
     url: String,
 }
 
+/// Sees to it that PostgreSQL's programs are there, and gives the program that makes clusters of them.
+pub(crate) fn need_postgres(workshop: &Workshop) -> Result<PathBuf, Stop> {
+    let mut build = workshop.cargo();
+    run_shown(build.args(["build", "--locked", "--package", PROGRAM, "--bin", PROGRAM]))?;
+    let program = workshop.built(PROGRAM);
+    let installed = || succeeds(Command::new(&program).arg("programs"));
+    if !installed() {
+        install_debian(&["postgresql"])?;
+    }
+    if !installed() {
+        return Err(Stop::Missing("PostgreSQL's programs are nowhere to be found".to_owned()));
+    }
+    Ok(program)
+}
+
 impl Cluster {
     pub(crate) fn start(workshop: &Workshop) -> Result<Self, Stop> {
-        let mut build = workshop.cargo();
-        run_shown(build.args(["build", "--locked", "--package", PROGRAM, "--bin", PROGRAM]))?;
-        let program = workshop.built(PROGRAM);
-        let installed = || succeeds(Command::new(&program).arg("programs"));
-        if !installed() {
-            install_debian(&["postgresql"])?;
-        }
-        if !installed() {
-            return Err(Stop::Missing("PostgreSQL's programs are nowhere to be found".to_owned()));
-        }
-        let mut command = Command::new(&program);
+        let mut command = Command::new(need_postgres(workshop)?);
         let mut program = command
             .arg("cluster")
             .stdin(Stdio::piped())

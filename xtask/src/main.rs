@@ -13,11 +13,13 @@ use std::process::ExitCode;
 use steps::STEPS;
 
 const USAGE: &str = "\
-Usage: cargo xtask test [--only STEP]... [--list]
+Usage: cargo xtask test [--only STEP]... [--seconds N] [--seed N] [--list]
 
-  test          checks everything: format, lints, dependencies, tests on SQLite and PostgreSQL, the pages in a browser,
-                the official client
+  test          checks everything: format, lints, dependencies, tests on SQLite and PostgreSQL, several nodes that
+                fail, the pages in a browser, the official client
   --only STEP   only this step; may be repeated
+  --seconds N   how long three nodes are made to fail in the step `nodes`: 60 unless it is said
+  --seed N      which random run that is, as an earlier one printed it
   --list        lists the steps and does nothing
 
 Missing tools are installed under the target folder, and Debian's packages where root may. A step whose tool
@@ -37,8 +39,8 @@ fn main() -> ExitCode {
             }
             ExitCode::SUCCESS
         }
-        Ok(Asked::Test { only }) => match tools::Workshop::find() {
-            Ok(workshop) => steps::run(&workshop, &only),
+        Ok(Asked::Test { only, nodes }) => match tools::Workshop::find() {
+            Ok(workshop) => steps::run(&workshop.with_nodes(nodes), &only),
             Err(why) => {
                 eprintln!("xtask: {why}");
                 ExitCode::FAILURE
@@ -59,7 +61,15 @@ enum Asked {
     /// Run these steps; none named means all.
     Test {
         only: Vec<String>,
+        nodes: Nodes,
     },
+}
+
+/// How the step `nodes` is to run, where it is not as it always does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Nodes {
+    seconds: Option<u64>,
+    seed: Option<u64>,
 }
 
 fn read(arguments: &[String]) -> Result<Asked, String> {
@@ -70,7 +80,7 @@ fn read(arguments: &[String]) -> Result<Asked, String> {
         Some(other) => return Err(format!("there is no command '{other}'")),
         None => return Err("a command is missing".to_owned()),
     }
-    let (mut only, mut list) = (Vec::new(), false);
+    let (mut only, mut nodes, mut list) = (Vec::new(), Nodes::default(), false);
     while let Some(argument) = arguments.next() {
         match argument {
             "--help" | "-h" => return Ok(Asked::Help),
@@ -82,10 +92,16 @@ fn read(arguments: &[String]) -> Result<Asked, String> {
                 }
                 only.push(name.to_owned());
             }
+            "--seconds" => nodes.seconds = Some(number(argument, arguments.next())?),
+            "--seed" => nodes.seed = Some(number(argument, arguments.next())?),
             other => return Err(format!("'{other}' is not known here")),
         }
     }
-    Ok(if list { Asked::List } else { Asked::Test { only } })
+    Ok(if list { Asked::List } else { Asked::Test { only, nodes } })
+}
+
+fn number(flag: &str, text: Option<&str>) -> Result<u64, String> {
+    text.and_then(|text| text.parse().ok()).ok_or_else(|| format!("{flag} needs a number"))
 }
 
 #[cfg(test)]
@@ -98,18 +114,24 @@ mod tests {
 
     #[test]
     fn arguments_are_read() {
-        assert_eq!(read_line("test"), Ok(Asked::Test { only: vec![] }));
+        let nodes = Nodes::default();
+        assert_eq!(read_line("test"), Ok(Asked::Test { only: vec![], nodes }));
         assert_eq!(read_line("test --list"), Ok(Asked::List));
         assert_eq!(
             read_line("test --only format --only tests"),
-            Ok(Asked::Test { only: vec!["format".to_owned(), "tests".to_owned()] })
+            Ok(Asked::Test { only: vec!["format".to_owned(), "tests".to_owned()], nodes })
+        );
+        let nodes = Nodes { seconds: Some(600), seed: Some(7) };
+        assert_eq!(
+            read_line("test --only nodes --seconds 600 --seed 7"),
+            Ok(Asked::Test { only: vec!["nodes".to_owned()], nodes })
         );
         assert_eq!(read_line("help"), Ok(Asked::Help));
     }
 
     #[test]
     fn a_misspelt_step_runs_nothing() {
-        for line in ["", "tests", "test --only", "test --only formt", "test --quick"] {
+        for line in ["", "tests", "test --only", "test --only formt", "test --quick", "test --seconds", "test --seed x"] {
             assert!(read_line(line).is_err(), "{line:?} was taken");
         }
     }

@@ -3,6 +3,8 @@
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
+use crate::Nodes;
+use crate::cluster::need_postgres;
 use crate::report::{Outcome, Report, Stop};
 use crate::tools::{Workshop, need_program, run_shown};
 
@@ -51,6 +53,12 @@ pub(crate) const STEPS: &[Step] = &[
         does: "the tests of store and service once more, on a PostgreSQL cluster of their own",
         needs_build: true,
         check: postgres,
+    },
+    Step {
+        name: "nodes",
+        does: "three nodes on one PostgreSQL that fail in every way, against a model",
+        needs_build: true,
+        check: nodes,
     },
     Step {
         name: "browser",
@@ -118,7 +126,7 @@ fn format(workshop: &Workshop) -> Result<(), Stop> {
 
 fn lints(workshop: &Workshop) -> Result<(), Stop> {
     workshop.need_cargo("clippy", "rustup component add clippy")?;
-    for targets in [&["--workspace", "--all-targets"][..], BROWSER] {
+    for targets in [&["--workspace", "--all-targets"][..], BROWSER, NODES] {
         let mut command = workshop.cargo();
         command.args(["clippy", "--locked"]).args(targets).args(["--", "-D", "warnings"]);
         run_shown(&mut command)?;
@@ -152,7 +160,8 @@ fn package(workshop: &Workshop) -> Result<(), Stop> {
 
 fn build(workshop: &Workshop) -> Result<(), Stop> {
     run_shown(test_command(workshop, EVERYTHING).arg("--no-run"))?;
-    run_shown(test_command(workshop, BROWSER).arg("--no-run"))
+    run_shown(test_command(workshop, BROWSER).arg("--no-run"))?;
+    run_shown(test_command(workshop, NODES).arg("--no-run"))
 }
 
 fn tests(workshop: &Workshop) -> Result<(), Stop> {
@@ -214,10 +223,30 @@ fn browser(workshop: &Workshop) -> Result<(), Stop> {
     run_shown(command.env("PATRON_AXE", axe))
 }
 
-/// Every test but those in a browser.
+/// Each test starts what it needs and looks at how long things take, so they run one after the other.
+fn nodes(workshop: &Workshop) -> Result<(), Stop> {
+    need_postgres(workshop)?;
+    let mut command = test_command(workshop, NODES);
+    if workshop.has_cargo("nextest") {
+        command.arg("--no-capture");
+    } else {
+        command.args(["--", "--nocapture", "--test-threads=1"]);
+    }
+    let Nodes { seconds, seed } = workshop.nodes();
+    for (name, number) in [("PATRON_NODES_SECONDS", seconds), ("PATRON_NODES_SEED", seed)] {
+        if let Some(number) = number {
+            command.env(name, number.to_string());
+        }
+    }
+    run_shown(&mut command)
+}
+
+/// Every test but those in a browser and those of several nodes.
 const EVERYTHING: &[&str] = &["--workspace"];
 /// The tests in a browser, which `crates/server/Cargo.toml` keeps out of the others.
 const BROWSER: &[&str] = &["--package", "patron", "--test", "browser"];
+/// The tests of several nodes that fail, which are kept out of the others as well.
+const NODES: &[&str] = &["--workspace", "--test", "nodes"];
 /// What nextest runs of a package: not the doc tests, which have a step of their own, and no benches.
 const WITHOUT_DOCUMENTATION: &[&str] = &["--lib", "--bins", "--tests", "--examples"];
 

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 use std::{env, fs, thread};
 
+use crate::Nodes;
 use crate::cluster::Cluster;
 use crate::report::Stop;
 
@@ -23,6 +24,7 @@ pub(crate) struct Workshop {
     /// Lies in the target folder, so that whatever keeps the one keeps the other.
     tools: PathBuf,
     ci: bool,
+    nodes: Nodes,
     /// One for all steps that need it.
     cluster: OnceCell<Cluster>,
 }
@@ -38,7 +40,17 @@ impl Workshop {
         let binaries = program.parent().ok_or("this program lies in no folder")?.to_owned();
         let tools = binaries.parent().ok_or("this program lies in no target folder")?.join("tools");
         let ci = env::var("CI").is_ok_and(|value| !["", "0", "false"].contains(&value.as_str()));
-        Ok(Self { root, binaries, tools, ci, cluster: OnceCell::new() })
+        Ok(Self { root, binaries, tools, ci, nodes: Nodes::default(), cluster: OnceCell::new() })
+    }
+
+    /// The same, with what the command line says of the step `nodes`.
+    pub(crate) fn with_nodes(self, nodes: Nodes) -> Self {
+        Self { nodes, ..self }
+    }
+
+    /// How the step `nodes` is to run.
+    pub(crate) fn nodes(&self) -> Nodes {
+        self.nodes
     }
 
     /// The workspace's folder.

@@ -1,0 +1,241 @@
+//! What fails, and for how long.
+
+use std::fmt;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::model::Model;
+use crate::random::Random;
+use crate::time::{At, Span, pass};
+use crate::wire::{Back, client, send};
+use crate::world::{Node, World};
+
+/// Something that fails. Numbers are of nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// SIGKILL, and started anew.
+    Kill(usize),
+    /// SIGSTOP, and after a while SIGCONT.
+    Freeze(usize, Duration),
+    /// Its connections to the database are cut and new ones refused for a while.
+    Refuse(usize, Duration),
+    /// They are cut.
+    Cut(usize),
+    /// No byte comes through for a while.
+    Stall(usize, Duration),
+    /// Every piece comes later for a while.
+    Delay(usize, Duration),
+    /// All of the database's sessions are ended.
+    Terminate,
+    /// The primary is restarted in good order.
+    Restart,
+    /// The primary's processes are killed, and it recovers.
+    Crash,
+    /// The standby stands still for a while, and so does each commit.
+    PauseStandby(Duration),
+    /// The primary is killed, the standby promoted; then there is a new standby.
+    FailOver,
+}
+
+/// A piece of a statement and one of its answer.
+const DELAY: Duration = Duration::from_millis(60);
+
+impl Fault {
+    /// One of a node.
+    pub(crate) fn of_node(random: &mut Random, node: usize) -> Self {
+        let mut time = |most: usize| Duration::from_millis(random.between(1, most) as u64);
+        let (long, longer) = (time(5_000), time(6_000).max(Duration::from_millis(500)));
+        match random.below(10) {
+            0 | 1 => Self::Kill(node),
+            2..5 => Self::Freeze(node, longer),
+            5 => Self::Cut(node),
+            6 => Self::Refuse(node, long),
+            7 | 8 => Self::Stall(node, long),
+            _ => Self::Delay(node, long),
+        }
+    }
+
+    /// One of the database.
+    pub(crate) fn of_database(random: &mut Random) -> Self {
+        match random.below(9) {
+            0..2 => Self::Terminate,
+            2 => Self::Restart,
+            3 => Self::Crash,
+            4..6 => Self::PauseStandby(Duration::from_millis(random.between(1, 4_500) as u64)),
+            _ => Self::FailOver,
+        }
+    }
+
+    /// For the report.
+    pub(crate) fn kind(self) -> &'static str {
+        match self {
+            Self::Kill(_) => "kill -9 of a node",
+            Self::Freeze(..) => "SIGSTOP of a node",
+            Self::Refuse(..) => "node's connections refused",
+            Self::Cut(_) => "node's connections cut",
+            Self::Stall(..) => "node's connections stalled",
+            Self::Delay(..) => "node's connections delayed",
+            Self::Terminate => "all database sessions ended",
+            Self::Restart => "PostgreSQL restarted",
+            Self::Crash => "kill -9 of PostgreSQL",
+            Self::PauseStandby(_) => "standby stopped",
+            Self::FailOver => "kill -9 and promotion",
+        }
+    }
+
+    /// Brings it about, and what is needed afterwards. Gives how long each node took after a failover.
+    pub(crate) fn happen(self, world: &World, probe: &Probe) -> Vec<Duration> {
+        match self {
+            Self::Kill(node) => {
+                world.nodes[node].kill();
+                world.nodes[node].start();
+            }
+            Self::Freeze(node, time) => {
+                world.nodes[node].freeze();
+                pass(time);
+                world.nodes[node].thaw();
+            }
+            Self::Cut(node) => world.nodes[node].ways().iter().for_each(|way| way.cut()),
+            Self::Refuse(node, time) => on_ways(&world.nodes[node], time, |way| way.refuse()),
+            Self::Stall(node, time) => on_ways(&world.nodes[node], time, |way| way.stall()),
+            Self::Delay(node, time) => on_ways(&world.nodes[node], time, |way| way.delay(DELAY)),
+            Self::Terminate => {
+                let sql = "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity \
+                           WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
+                world.database.lock().unwrap().psql(sql);
+            }
+            Self::Restart => world.database.lock().unwrap().primary().restart(),
+            Self::Crash => {
+                let mut database = world.database.lock().unwrap();
+                database.primary().kill();
+                database.primary().restart();
+            }
+            Self::PauseStandby(time) => {
+                let database = world.database.lock().unwrap();
+                database.standby().unwrap().pause();
+                pass(time);
+                database.standby().unwrap().resume();
+            }
+            Self::FailOver => {
+                let taken = world.database.lock().unwrap().fail_over();
+                let times = probe.until_all_write(world, taken);
+                world.restore_standby();
+                return times;
+            }
+        }
+        Vec::new()
+    }
+}
+
+fn on_ways(node: &Node, time: Duration, fail: impl Fn(&patron_testing::Proxy)) {
+    node.ways().iter().for_each(&fail);
+    pass(time);
+    node.ways().iter().for_each(|way| way.pass());
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self:?}")
+    }
+}
+
+/// Who finds out when writes are taken again: an identity that is nobody else's.
+pub(crate) struct Probe {
+    pub(crate) authorization: String,
+}
+
+impl Probe {
+    /// How long after `taken` each node made a PAT.
+    pub(crate) fn until_all_write(&self, world: &World, taken: At) -> Vec<Duration> {
+        std::thread::scope(|scope| {
+            let probes: Vec<_> =
+                world.nodes.iter().map(|node| scope.spawn(move || self.until_it_writes(node, taken))).collect();
+            probes.into_iter().map(|probe| probe.join().unwrap()).collect()
+        })
+    }
+
+    fn until_it_writes(&self, node: &Node, taken: At) -> Duration {
+        let http = client();
+        for count in 0_u64.. {
+            let name = format!("probe-{}-{count}-{taken}", node.management_url(""));
+            let body = json!({ "name": name, "userAwareTokenNeverExpires": true });
+            let request = http.post(node.url("/personal-access-tokens/v1"));
+            let request = request.header("authorization", &self.authorization);
+            let request = request.header("content-type", "application/json").body(body.to_string());
+            let (when, back) = send(request);
+            if matches!(&back, Back::Answer(answer) if answer.status == 200) {
+                return when.end.since(taken);
+            }
+            pass(Duration::from_millis(10));
+        }
+        unreachable!("it is tried for as long as it takes")
+    }
+}
+
+/// What has happened, and when.
+#[derive(Default)]
+pub(crate) struct Chronicle(Mutex<Vec<(Fault, Span)>>);
+
+/// For how long a fault is felt when it is over: a row of a node that was killed stands for a lease.
+const AFTERMATH: Duration = Duration::from_millis(4_500);
+
+impl Chronicle {
+    /// Enters a fault that has just ended.
+    pub(crate) fn enter(&self, fault: Fault, begin: At) {
+        self.0.lock().unwrap().push((fault, Span { begin, end: At::now() }));
+    }
+
+    /// What there was of faults while something was asked, and just before.
+    pub(crate) fn around(&self, when: Span) -> Vec<Fault> {
+        let felt = |span: &Span| Span { begin: span.begin, end: span.end.plus(AFTERMATH) }.overlaps(when);
+        self.0.lock().unwrap().iter().filter(|(_, span)| felt(span)).map(|(fault, _)| *fault).collect()
+    }
+
+    pub(crate) fn all(&self) -> Vec<(Fault, Span)> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+/// Has faults happen one after the other, and some together, until `end`.
+pub(crate) fn run(
+    (world, model, probe): (&World, &Mutex<Model>, &Probe),
+    mut random: Random,
+    end: At,
+) -> (Chronicle, Vec<Duration>) {
+    let (chronicle, failovers) = (Chronicle::default(), Mutex::new(Vec::new()));
+    let happen = |fault: Fault, alone: bool| {
+        let begin = At::now();
+        let times = fault.happen(world, probe);
+        chronicle.enter(fault, begin);
+        // Where something else fails too, a node is not to blame for being late.
+        if alone {
+            failovers.lock().unwrap().extend(times);
+        }
+    };
+    // What is healthy is looked at first.
+    pass(Duration::from_secs(5));
+    while At::now() < end && model.lock().unwrap().violations.is_empty() {
+        let node = random.below(world.nodes.len());
+        let another = (node + random.between(1, world.nodes.len() - 1)) % world.nodes.len();
+        let first = Fault::of_node(&mut random, node);
+        match random.below(8) {
+            0..4 => happen(first, true),
+            4..6 => happen(Fault::of_database(&mut random), true),
+            which => {
+                let second = match which {
+                    6 => Fault::of_node(&mut random, another),
+                    _ => Fault::of_database(&mut random),
+                };
+                std::thread::scope(|scope| {
+                    scope.spawn(|| happen(first, false));
+                    scope.spawn(|| happen(second, false));
+                });
+            }
+        }
+        let rest = if random.one_in(6) { 7_000 } else { random.below(2_000) };
+        pass(Duration::from_millis(rest as u64));
+    }
+    (chronicle, failovers.into_inner().unwrap())
+}

@@ -1,0 +1,504 @@
+//! What must be true, whatever fails:
+//!
+//! - no answered change is lost;
+//! - what was refused by the time that a request began is not accepted;
+//! - what is good is never refused: an outage is 503 or a connection that breaks;
+//! - a secret is shown once.
+//!
+//! A change that was not answered is perhaps made; both are allowed then, until somebody sees which it is.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
+
+use crate::history::{Fate, From, History};
+use crate::time::{At, Span};
+use crate::wire::secrets_in;
+
+/// Nobody's clock is taken for better than this when something expires.
+const CLOCKS: i64 = 100;
+
+/// Somebody.
+pub(crate) struct Identity {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    /// The PAT by which it makes its changes; nobody ends it.
+    pub(crate) acting: usize,
+    pub(crate) enabled: History<bool>,
+    /// Whether it has an administrator's level.
+    pub(crate) leads: History<bool>,
+    /// Somebody is about to change it.
+    pub(crate) busy: bool,
+}
+
+/// A PAT whose creation was answered.
+pub(crate) struct Pat {
+    pub(crate) id: String,
+    pub(crate) secret: String,
+    pub(crate) owner: usize,
+    pub(crate) created: At,
+    pub(crate) lives: History<bool>,
+    pub(crate) name: History<String>,
+    pub(crate) scope: History<Vec<String>>,
+    pub(crate) expires: History<Option<i64>>,
+    pub(crate) busy: bool,
+}
+
+/// An access token.
+pub(crate) struct Token {
+    pub(crate) text: String,
+    pub(crate) pat: usize,
+    pub(crate) made: Span,
+    pub(crate) scope: Vec<String>,
+    pub(crate) lives: History<bool>,
+    pub(crate) busy: bool,
+}
+
+/// A creation that was not answered, at least not yet.
+pub(crate) struct Creation {
+    owner: usize,
+    asked: At,
+    fate: Fate,
+}
+
+/// What somebody proves by who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Credential {
+    Pat(usize),
+    Token(usize),
+}
+
+/// What was asked.
+#[derive(Debug, Clone)]
+pub(crate) enum Asked {
+    Create { owner: usize, name: String },
+    Exchange(usize),
+    Call(Credential),
+    Introspect(usize),
+    ForwardAuth(Credential),
+    Patch(usize, Patch),
+    Delete(usize),
+    Revoke { token: usize, by: usize },
+    Enable(usize, bool),
+    Lead(usize, bool),
+    LeadsSeen(usize),
+    List(usize),
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Patch {
+    Name(String),
+    Scope(Vec<String>),
+    Expires(i64),
+}
+
+/// A PAT in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Row {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) scope: Vec<String>,
+    pub(crate) expires: Option<i64>,
+}
+
+/// What was answered.
+#[derive(Debug, Clone)]
+pub(crate) enum Got {
+    Done,
+    /// With these scopes.
+    Scopes(Vec<String>),
+    Rows(Vec<Row>),
+    /// The credential is not, or no longer, good.
+    Refused,
+    /// There is no such thing.
+    Missing,
+    /// The rights do not suffice.
+    Forbidden,
+    /// 503.
+    Outage,
+    /// The connection broke.
+    Cut,
+    /// There was no connection.
+    Unsent,
+    /// What may never be answered.
+    Wrong(String),
+}
+
+/// What was asked of whom, and what came of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Event {
+    pub(crate) client: usize,
+    /// `None` is `patron admin`.
+    pub(crate) node: Option<usize>,
+    pub(crate) when: Span,
+    pub(crate) asked: Asked,
+    pub(crate) got: Got,
+}
+
+/// All that is known.
+#[derive(Default)]
+pub(crate) struct Model {
+    pub(crate) identities: Vec<Identity>,
+    pub(crate) pats: Vec<Pat>,
+    pub(crate) tokens: Vec<Token>,
+    creations: HashMap<String, Creation>,
+    by_id: HashMap<String, usize>,
+    secrets: HashSet<String>,
+    /// PATs whose creation was not answered, and when they were first seen in a list.
+    unanswered: BTreeMap<String, (usize, At)>,
+    pub(crate) events: Vec<Event>,
+    pub(crate) violations: Vec<String>,
+}
+
+type Judgement = Result<(), String>;
+
+fn require(holds: bool, otherwise: impl FnOnce() -> String) -> Judgement {
+    if holds { Ok(()) } else { Err(otherwise()) }
+}
+
+impl Model {
+    /// Takes in what somebody is.
+    pub(crate) fn add_identity(&mut self, id: String, name: String, leads: bool, acting: Pat) -> usize {
+        let at = self.identities.len();
+        let acting = self.insert_pat(Pat { owner: at, ..acting });
+        let (enabled, leads) = (History::new(true, At::BEGINNING), History::new(leads, At::BEGINNING));
+        self.identities.push(Identity { id, name, acting, enabled, leads, busy: false });
+        at
+    }
+
+    fn insert_pat(&mut self, pat: Pat) -> usize {
+        let at = self.pats.len();
+        self.by_id.insert(pat.id.clone(), at);
+        if !self.secrets.insert(pat.secret.clone()) {
+            self.violations.push(format!("the secret of {} was shown before", pat.id));
+        }
+        self.pats.push(pat);
+        at
+    }
+
+    /// A creation begins.
+    pub(crate) fn create(&mut self, owner: usize, name: &str) {
+        let creation = Creation { owner, asked: At::now(), fate: Fate::Asked };
+        self.creations.insert(name.to_owned(), creation);
+    }
+
+    /// What came of it, and the PAT if there is one.
+    pub(crate) fn created(&mut self, name: &str, fate: Fate, pat: Option<Pat>) -> Option<usize> {
+        self.creations.get_mut(name).unwrap().fate = fate;
+        pat.map(|pat| self.insert_pat(pat))
+    }
+
+    /// Secrets that an answer shows and nobody may be shown.
+    pub(crate) fn shows_secret(&self, body: &str) -> bool {
+        secrets_in(body).any(|word| self.secrets.contains(word))
+    }
+
+    /// Takes an event in, and what it teaches; judges it.
+    pub(crate) fn record(&mut self, event: Event) {
+        let judgement = self.judge(&event);
+        self.learn(&event);
+        let number = self.events.len();
+        self.events.push(event);
+        if let Err(why) = judgement {
+            self.violated(number, &why);
+        }
+    }
+
+    /// Judges everything once more, now that it is known what became of every change.
+    pub(crate) fn judge_all_again(&mut self) {
+        for number in 0..self.events.len() {
+            if let Err(why) = self.judge(&self.events[number]) {
+                self.violated(number, &format!("in the end: {why}"));
+            }
+        }
+    }
+
+    fn violated(&mut self, number: usize, why: &str) {
+        // The first ones tell what is wrong, and a history may be long.
+        if self.violations.len() < 5 {
+            let history = self.history_of(number);
+            self.violations.push(format!("{why}\n  {}\n{history}", self.told(number)));
+        } else {
+            self.violations.push(format!("{why}\n  {}", self.told(number)));
+        }
+    }
+
+    fn judge(&self, event: &Event) -> Judgement {
+        let when = event.when;
+        match (&event.asked, &event.got) {
+            (_, Got::Wrong(what)) => Err(what.clone()),
+            (_, Got::Outage | Got::Cut | Got::Unsent) => Ok(()),
+            (Asked::Exchange(pat), got) => self.judge_credential(Credential::Pat(*pat), got, when),
+            (Asked::Call(by) | Asked::ForwardAuth(by), got) => self.judge_credential(*by, got, when),
+            (Asked::Introspect(token), got) => self.judge_credential(Credential::Token(*token), got, when),
+            (Asked::Revoke { by, .. }, got) => self.judge_credential(Credential::Pat(*by), got, when),
+            (Asked::Create { owner, .. }, got) => self.judge_owner(*owner, got, when),
+            (Asked::Patch(pat, _) | Asked::Delete(pat), Got::Missing) => {
+                let may_be_gone = self.pats[*pat].lives.may_be(&false, when, From::Database);
+                require(may_be_gone, || "a PAT that is there is answered as missing".to_owned())
+            }
+            (Asked::Patch(pat, _) | Asked::Delete(pat), got) => {
+                let pat = &self.pats[*pat];
+                let may_be_there =
+                    !matches!(got, Got::Done) || pat.lives.may_be(&true, when, From::Database);
+                require(may_be_there, || "a PAT that was deleted was changed".to_owned())?;
+                self.judge_owner(pat.owner, got, when)
+            }
+            (Asked::LeadsSeen(identity), got) => {
+                let leads = matches!(got, Got::Done);
+                require(leads || matches!(got, Got::Forbidden), || "a good credential is refused".to_owned())?;
+                let may_be = self.identities[*identity].leads.may_be(&leads, when, From::Memory);
+                require(may_be, || format!("an answered change of levels is not seen: it leads: {leads}"))
+            }
+            (Asked::List(identity), Got::Rows(rows)) => {
+                self.judge_owner(*identity, &Got::Done, when)?;
+                self.judge_rows(*identity, rows, when)
+            }
+            (Asked::List(identity), got) => self.judge_owner(*identity, got, when),
+            (Asked::Enable(..) | Asked::Lead(..), Got::Done) => Ok(()),
+            (Asked::Enable(..) | Asked::Lead(..), got) => Err(format!("this is refused: {got:?}")),
+        }
+    }
+
+    /// Judges an answer to one who makes a change by its acting PAT.
+    fn judge_owner(&self, owner: usize, got: &Got, when: Span) -> Judgement {
+        self.judge_credential(Credential::Pat(self.identities[owner].acting), got, when)
+    }
+
+    fn judge_credential(&self, by: Credential, got: &Got, when: Span) -> Judgement {
+        match got {
+            Got::Done | Got::Scopes(_) => {
+                self.may_be_accepted(by, when)?;
+                let Got::Scopes(scopes) = got else { return Ok(()) };
+                let may_be = match by {
+                    Credential::Pat(pat) => self.pats[pat].scope.may_be(scopes, when, From::Memory),
+                    Credential::Token(token) => self.tokens[token].scope == *scopes,
+                };
+                require(may_be, || format!("an answered change is not seen: the scopes are {scopes:?}"))
+            }
+            Got::Refused => require(self.may_be_refused(by, when), || "a good credential is refused".to_owned()),
+            other => Err(format!("a good credential is answered with {other:?}")),
+        }
+    }
+
+    fn may_be_accepted(&self, by: Credential, when: Span) -> Judgement {
+        let pat = match by {
+            Credential::Pat(pat) => pat,
+            Credential::Token(token) => {
+                let token = &self.tokens[token];
+                let may_live = token.lives.may_be(&true, when, From::Memory);
+                require(may_live, || "a revoked access token is accepted".to_owned())?;
+                require(!self.is_of_an_earlier_generation(token, when), || {
+                    "an access token from before its owner was disabled is accepted".to_owned()
+                })?;
+                token.pat
+            }
+        };
+        let pat = &self.pats[pat];
+        require(pat.lives.may_be(&true, when, From::Memory), || "a deleted PAT is accepted".to_owned())?;
+        let enabled = self.identities[pat.owner].enabled.may_be(&true, when, From::Memory);
+        require(enabled, || "a PAT of a disabled identity is accepted".to_owned())?;
+        let over = |expires: &Option<i64>| expires.is_some_and(|at| at + CLOCKS < when.begin.wall());
+        let may_last = pat.expires.possible(when, From::Memory).any(|expires| !over(expires));
+        require(may_last, || "an expired PAT is accepted".to_owned())
+    }
+
+    fn may_be_refused(&self, by: Credential, when: Span) -> bool {
+        let pat = match by {
+            Credential::Pat(pat) => pat,
+            Credential::Token(token) => {
+                let token = &self.tokens[token];
+                if token.lives.may_be(&false, when, From::Memory)
+                    || self.may_be_of_an_earlier_generation(token, when)
+                {
+                    return true;
+                }
+                token.pat
+            }
+        };
+        let pat = &self.pats[pat];
+        let over = |expires: &Option<i64>| expires.is_some_and(|at| at - CLOCKS < when.end.wall());
+        pat.lives.may_be(&false, when, From::Memory)
+            || self.identities[pat.owner].enabled.may_be(&false, when, From::Memory)
+            || pat.expires.possible(when, From::Memory).any(over)
+    }
+
+    /// Whether an answered disabling came surely after the access token: it is dead for good.
+    fn is_of_an_earlier_generation(&self, token: &Token, when: Span) -> bool {
+        let enabled = &self.identities[self.pats[token.pat].owner].enabled;
+        enabled.changes().iter().any(|change| {
+            let answered = matches!(change.fate, Fate::Answered(at) if at <= when.begin);
+            !change.to && answered && token.made.end <= change.asked
+        })
+    }
+
+    /// Whether some disabling may have come after the access token: no enabling between the two was answered.
+    fn may_be_of_an_earlier_generation(&self, token: &Token, when: Span) -> bool {
+        let enabled = &self.identities[self.pats[token.pat].owner].enabled;
+        let mut perhaps = false;
+        for change in enabled.changes() {
+            if change.to {
+                perhaps &= !matches!(change.fate, Fate::Answered(at) if at <= token.made.begin);
+            } else {
+                perhaps |= change.fate != Fate::Refused && change.asked <= when.end;
+            }
+        }
+        perhaps
+    }
+
+    fn judge_rows(&self, owner: usize, rows: &[Row], when: Span) -> Judgement {
+        let shown: HashMap<&str, &Row> = rows.iter().map(|row| (row.id.as_str(), row)).collect();
+        for (at, pat) in self.pats.iter().enumerate().filter(|(_, pat)| pat.owner == owner) {
+            let was_there = pat.created <= when.begin && !pat.lives.may_be(&false, when, From::Database);
+            let is_shown = shown.contains_key(pat.id.as_str());
+            require(is_shown || !was_there, || format!("PAT {at} is lost: it is not in the list"))?;
+        }
+        for (id, (whose, seen)) in &self.unanswered {
+            let lost = *whose == owner && *seen <= when.begin && !shown.contains_key(id.as_str());
+            require(!lost, || format!("{id} was in a list before and nobody deleted it"))?;
+        }
+        rows.iter().try_for_each(|row| self.judge_row(owner, row, when))
+    }
+
+    fn judge_row(&self, owner: usize, row: &Row, when: Span) -> Judgement {
+        let Some(&at) = self.by_id.get(&row.id) else {
+            let creation = self.creations.get(&row.name);
+            let asked = creation.is_some_and(|creation| {
+                creation.owner == owner && creation.asked <= when.end && creation.fate != Fate::Refused
+            });
+            return require(asked, || format!("nobody made {row:?}"));
+        };
+        let pat = &self.pats[at];
+        let from = From::Database;
+        require(pat.lives.may_be(&true, when, from), || format!("PAT {at} was deleted and is in the list"))?;
+        let unchanged = pat.name.may_be(&row.name, when, from)
+            && pat.scope.may_be(&row.scope, when, from)
+            && pat.expires.may_be(&row.expires, when, from);
+        require(unchanged, || format!("an answered change of PAT {at} is lost: {row:?}"))
+    }
+
+    /// What an answer tells of changes that were not answered.
+    fn learn(&mut self, event: &Event) {
+        let when = event.when;
+        match (&event.asked, &event.got) {
+            (Asked::Patch(pat, _) | Asked::Delete(pat), Got::Missing) => {
+                self.pats[*pat].lives.saw(&false, when, From::Database);
+            }
+            (Asked::List(owner), Got::Rows(rows)) => {
+                for row in rows {
+                    let Some(&at) = self.by_id.get(&row.id) else {
+                        self.unanswered.entry(row.id.clone()).or_insert((*owner, when.end));
+                        continue;
+                    };
+                    let pat = &mut self.pats[at];
+                    pat.name.saw(&row.name, when, From::Database);
+                    pat.scope.saw(&row.scope, when, From::Database);
+                    pat.expires.saw(&row.expires, when, From::Database);
+                }
+                let shown: HashSet<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+                for pat in self.pats.iter_mut().filter(|pat| pat.owner == *owner && pat.created <= when.begin) {
+                    if !shown.contains(pat.id.as_str()) {
+                        pat.lives.saw(&false, when, From::Database);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Model {
+    /// The PAT, the access token and the identity that an event is about.
+    fn subjects(&self, event: &Event) -> (Option<usize>, Option<usize>, Option<usize>) {
+        let of = |by: &Credential| match *by {
+            Credential::Pat(pat) => (Some(pat), None, Some(self.pats[pat].owner)),
+            Credential::Token(token) => {
+                let pat = self.tokens[token].pat;
+                (Some(pat), Some(token), Some(self.pats[pat].owner))
+            }
+        };
+        match &event.asked {
+            Asked::Exchange(pat) | Asked::Patch(pat, _) | Asked::Delete(pat) => of(&Credential::Pat(*pat)),
+            Asked::Call(by) | Asked::ForwardAuth(by) => of(by),
+            Asked::Introspect(token) | Asked::Revoke { token, .. } => of(&Credential::Token(*token)),
+            Asked::Create { owner, .. } => (None, None, Some(*owner)),
+            Asked::Enable(identity, _)
+            | Asked::Lead(identity, _)
+            | Asked::LeadsSeen(identity)
+            | Asked::List(identity) => (None, None, Some(*identity)),
+        }
+    }
+
+    /// All that happened to what the event is about.
+    fn history_of(&self, number: usize) -> String {
+        let (pat, token, identity) = self.subjects(&self.events[number]);
+        let mut text = String::new();
+        for (at, event) in self.events.iter().enumerate() {
+            let (its_pat, its_token, its_identity) = self.subjects(event);
+            let about_token = token.is_none() || its_token.is_none() || its_token == token;
+            let about_pat = pat.is_some() && its_pat == pat && about_token;
+            let about_identity =
+                its_identity == identity && matches!(event.asked, Asked::Enable(..) | Asked::Lead(..));
+            let list = pat.is_none() && its_identity == identity;
+            if about_pat || about_identity || list {
+                text += &format!("    {}\n", self.told(at));
+            }
+        }
+        text
+    }
+
+    fn told(&self, number: usize) -> String {
+        let Event { client, node, when, asked, got } = &self.events[number];
+        let node = node.map_or("admin".to_owned(), |node| format!("node {node}"));
+        let mut got = format!("{got:?}");
+        if got.len() > 400 {
+            got.truncate(400);
+        }
+        format!("{} … {} client {client} {node}: {asked:?}: {got}", when.begin, when.end)
+    }
+}
+
+impl fmt::Display for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Create { .. } => "create",
+            Self::Exchange(_) => "exchange",
+            Self::Call(Credential::Pat(_)) => "call, Basic",
+            Self::Call(Credential::Token(_)) => "call, Bearer",
+            Self::Introspect(_) => "introspect",
+            Self::ForwardAuth(_) => "forward-auth",
+            Self::Patch(_, Patch::Name(_)) => "patch name",
+            Self::Patch(_, Patch::Scope(_)) => "patch scope",
+            Self::Patch(_, Patch::Expires(_)) => "patch expiry",
+            Self::Delete(_) => "delete",
+            Self::Revoke { .. } => "revoke",
+            Self::Enable(_, true) => "enable (admin)",
+            Self::Enable(_, false) => "disable (admin)",
+            Self::Lead(..) => "set levels",
+            Self::LeadsSeen(_) => "use levels",
+            Self::List(_) => "list",
+        })
+    }
+}
+
+impl Got {
+    /// For the report's columns.
+    pub(crate) fn column(&self) -> usize {
+        match self {
+            Self::Done | Self::Scopes(_) | Self::Rows(_) => 0,
+            Self::Refused | Self::Missing | Self::Forbidden => 1,
+            Self::Outage => 2,
+            Self::Cut => 3,
+            Self::Unsent => 4,
+            Self::Wrong(_) => 5,
+        }
+    }
+
+    /// What becomes of a change that was answered so at `end`.
+    pub(crate) fn fate(&self, end: At) -> Fate {
+        match self {
+            Self::Done | Self::Scopes(_) | Self::Rows(_) => Fate::Answered(end),
+            Self::Refused | Self::Missing | Self::Forbidden | Self::Unsent => Fate::Refused,
+            Self::Outage | Self::Cut | Self::Wrong(_) => Fate::Perhaps,
+        }
+    }
+}

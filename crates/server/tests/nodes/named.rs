@@ -1,0 +1,245 @@
+//! Single stories, each as short as it can be told.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use patron_core::coherence::Terms;
+use reqwest::blocking::Client as Http;
+
+use crate::clients::{Cast, Client};
+use crate::faults::Probe;
+use crate::history::Fate;
+use crate::model::{Credential, Model};
+use crate::process::basic;
+use crate::random::Random;
+use crate::report::Quantiles;
+use crate::time::pass;
+use crate::wire::{Answer, Back, client, send};
+use crate::world::World;
+
+/// Nodes that serve, one worker whom a client acts for, and what is known of it all.
+struct Story {
+    world: World,
+    model: Mutex<Model>,
+    cast: Cast,
+}
+
+impl Story {
+    fn begin(with_standby: bool) -> Self {
+        let world = World::start(with_standby);
+        let mut model = Model::default();
+        let cast = Cast::enter(&world, &mut model, 1);
+        world.serve();
+        Self { world, model: Mutex::new(model), cast }
+    }
+
+    fn client(&self) -> Client<'_> {
+        Client::new(0, (&self.world, &self.model, &self.cast), Random::new(1, 1))
+    }
+
+    /// A PAT of the worker's, and an access token made from it, which every node has in memory.
+    fn known_pat(&self, client: &mut Client<'_>) -> (usize, usize) {
+        let pat = client.create(0, self.cast.workers[0]).unwrap();
+        let token = client.exchange(0, pat).unwrap();
+        for node in 0..self.world.nodes.len() {
+            client.call(node, Credential::Pat(pat));
+            client.call(node, Credential::Token(token));
+        }
+        (pat, token)
+    }
+
+    /// How long the last one of the model's events took.
+    fn last_took(&self, wanted: impl Fn(&crate::model::Asked) -> bool) -> Duration {
+        let model = self.model.lock().unwrap();
+        model.events.iter().rev().find(|event| wanted(&event.asked)).unwrap().when.takes()
+    }
+
+    /// Judges all that was asked.
+    #[track_caller]
+    fn end(&self) {
+        let mut model = self.model.lock().unwrap();
+        model.judge_all_again();
+        assert!(model.violations.is_empty(), "{}", model.violations.join("\n"));
+    }
+}
+
+fn is_delete(asked: &crate::model::Asked) -> bool {
+    matches!(asked, crate::model::Asked::Delete(_))
+}
+
+fn get(url: String) -> Answer {
+    answered(send(client().get(url)).1)
+}
+
+#[track_caller]
+fn answered(back: Back) -> Answer {
+    match back {
+        Back::Answer(answer) => answer,
+        Back::Cut | Back::Unsent => panic!("nothing was answered"),
+    }
+}
+
+#[test]
+fn a_revocation_is_answered_when_every_node_refuses() {
+    let story = Story::begin(false);
+    let mut client = story.client();
+    let mut times = Vec::new();
+    for round in 0..50 {
+        let (pat, token) = story.known_pat(&mut client);
+        // Each asks every node as soon as it is answered.
+        if round % 2 == 0 {
+            assert!(matches!(client.delete(round % 3, pat), Fate::Answered(_)));
+        } else {
+            assert!(matches!(client.revoke(round % 3, token), Fate::Answered(_)));
+            client.exchange(0, pat);
+        }
+        times.push(story.last_took(|asked| {
+            is_delete(asked) || matches!(asked, crate::model::Asked::Revoke { .. })
+        }));
+    }
+    let times = Quantiles::of(times);
+    println!("{} revocations: {:.1?} median, {:.1?} p99", times.count, times.median, times.p99);
+    story.end();
+}
+
+#[test]
+fn a_disabled_identity_is_refused_everywhere_and_its_access_tokens_stay_so() {
+    let story = Story::begin(false);
+    let mut client = story.client();
+    let victim = story.cast.victims[0];
+    let acting = story.model.lock().unwrap().identities[victim].acting;
+    let token = client.exchange(1, acting).unwrap();
+    for node in 0..3 {
+        client.call(node, Credential::Token(token));
+    }
+    assert!(matches!(client.enable(victim, false), Fate::Answered(_)));
+    assert!(matches!(client.enable(victim, true), Fate::Answered(_)));
+    story.end();
+}
+
+#[test]
+fn a_frozen_node_holds_a_revocation_up_for_a_lease_and_refuses_when_it_wakes() {
+    let story = Story::begin(false);
+    let mut client = story.client();
+    let (pat, token) = story.known_pat(&mut client);
+    let (other, _) = story.known_pat(&mut client);
+    story.world.nodes[2].freeze();
+    std::thread::scope(|scope| {
+        let deleted = scope.spawn(|| {
+            // On its own: the other asks every node as soon as it is answered, and one of them answers nothing.
+            let mut client = story.client();
+            client.delete(0, pat)
+        });
+        // A lease and more, after which the others answer and the frozen one has a request waiting for it.
+        pass(Duration::from_secs(5));
+        story.world.nodes[2].thaw();
+        assert!(matches!(deleted.join().unwrap(), Fate::Answered(_)));
+    });
+    let took = story.last_took(is_delete);
+    println!("with one node frozen: {took:.0?}");
+    assert!(took >= Duration::from_millis(Terms::STANDARD.lease() - 1_000), "nobody was waited for: {took:?}");
+    for credential in [Credential::Pat(pat), Credential::Token(token), Credential::Pat(other)] {
+        client.call(2, credential);
+    }
+    // Its row was struck and is there again, so nobody waits for it any longer.
+    client.delete(1, other);
+    story.end();
+}
+
+#[test]
+fn a_node_cut_off_from_the_database_says_503_and_never_yes() {
+    let story = Story::begin(false);
+    let mut client = story.client();
+    let (pat, token) = story.known_pat(&mut client);
+    let (deleted, deleted_token) = story.known_pat(&mut client);
+    let node = &story.world.nodes[2];
+    node.ways().iter().for_each(|way| way.stall());
+    // Its answer takes until no lease is left; then the node that knows nothing of it is asked.
+    assert!(matches!(client.delete(0, deleted), Fate::Answered(_)));
+    let http = Http::new();
+    let acting = {
+        let model = story.model.lock().unwrap();
+        basic(&model.pats[pat].id, &model.pats[pat].secret)
+    };
+    let answer = answered(send(http.get(node.url("/tenant/v1")).header("authorization", acting)).1);
+    assert_eq!(answer.status, 503, "{}", answer.body);
+    assert!(answer.header("retry-after").is_some());
+    for credential in [deleted_token, token].map(Credential::Token) {
+        client.call(2, credential);
+    }
+    for (url, status) in [
+        (node.url("/oauth/jwks"), 200),
+        (node.management_url("/health/live"), 200),
+        (node.management_url("/health/ready"), 503),
+    ] {
+        assert_eq!(get(url.clone()).status, status, "{url}");
+    }
+    node.ways().iter().for_each(|way| way.pass());
+    // By itself: nobody starts it anew.
+    while get(node.management_url("/health/ready")).status != 200 {}
+    let before = story.model.lock().unwrap().events.len();
+    for pat in [pat, deleted] {
+        client.exchange(2, pat);
+    }
+    let model = story.model.lock().unwrap();
+    let got: Vec<usize> = model.events[before..].iter().map(|event| event.got.column()).collect();
+    drop(model);
+    assert_eq!(got, [0, 1], "accepted, refused");
+    story.end();
+}
+
+#[test]
+fn a_promoted_standby_lacks_nothing_that_was_answered() {
+    let story = Story::begin(true);
+    let mut client = story.client();
+    let worker = story.cast.workers[0];
+    let mut kept = Vec::new();
+    for round in 0..10 {
+        let (pat, token) = story.known_pat(&mut client);
+        match round % 3 {
+            0 => drop(client.delete(round % 3, pat)),
+            1 => drop(client.revoke(round % 3, token)),
+            _ => kept.push((pat, token)),
+        }
+    }
+    let last = client.create(0, worker).unwrap();
+    let taken = story.world.database.lock().unwrap().fail_over();
+    let probe = {
+        let model = story.model.lock().unwrap();
+        let acting = &model.pats[model.identities[story.cast.admin].acting];
+        Probe { authorization: basic(&acting.id, &acting.secret) }
+    };
+    let times = Quantiles::of(probe.until_all_write(&story.world, taken));
+    println!("writes after a promotion, each node: {:.0?} median, {:.0?} at most", times.median, times.max);
+    for node in 0..3 {
+        client.list(node, worker);
+        client.exchange(node, last);
+    }
+    let (pats, tokens) = {
+        let model = story.model.lock().unwrap();
+        (model.pats.len(), model.tokens.len())
+    };
+    (0..pats).for_each(|pat| drop(client.exchange(pat % 3, pat)));
+    (0..tokens).for_each(|token| client.call(token % 3, Credential::Token(token)));
+    story.end();
+}
+
+#[test]
+fn two_nodes_that_start_together_bootstrap_once() {
+    let world = World::prepare(2, false);
+    world.serve();
+    let made: Vec<_> = world.nodes.iter().filter_map(|node| node.bootstrap()).collect();
+    assert_eq!(made.len(), 1, "both made an administrator, or neither did");
+    let text = |field: &str| made[0][field].as_str().unwrap();
+    let first = basic(text("clientId"), text("clientSecret"));
+    for node in &world.nodes {
+        let request = client().get(node.url("/personal-access-tokens/v1")).header("authorization", &first);
+        let answer = answered(send(request).1);
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        assert_eq!(answer.json().as_array().map(Vec::len), Some(1), "{}", answer.body);
+    }
+    let tenants = "SELECT COUNT(*) FROM tenants";
+    assert_eq!(world.database.lock().unwrap().psql(tenants), "1\n");
+    let identities = "SELECT COUNT(*) FROM identities";
+    assert_eq!(world.database.lock().unwrap().psql(identities), "1\n");
+}

@@ -1,0 +1,115 @@
+//! What is told at the end of a run.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use crate::faults::{Chronicle, Fault};
+use crate::model::{Asked, Event, Got, Model};
+
+/// How a run went.
+pub(crate) struct Report<'a> {
+    pub(crate) seed: u64,
+    pub(crate) seconds: u64,
+    pub(crate) model: &'a Model,
+    pub(crate) chronicle: &'a Chronicle,
+    pub(crate) failovers: &'a [Duration],
+}
+
+/// The middle, the last but one in a hundred, and the last.
+pub(crate) struct Quantiles {
+    pub(crate) count: usize,
+    pub(crate) median: Duration,
+    pub(crate) p99: Duration,
+    pub(crate) max: Duration,
+}
+
+impl Quantiles {
+    pub(crate) fn of(mut times: Vec<Duration>) -> Self {
+        times.sort_unstable();
+        let at = |part: usize| times.get((times.len() * part / 100).min(times.len().saturating_sub(1)));
+        let at = |part| at(part).copied().unwrap_or_default();
+        Self { count: times.len(), median: at(50), p99: at(99), max: at(100) }
+    }
+}
+
+/// Whether it takes something away, over HTTP: what a revocation is.
+fn is_revocation(event: &Event) -> bool {
+    matches!(event.asked, Asked::Delete(_) | Asked::Revoke { .. }) && matches!(event.got, Got::Done)
+}
+
+impl Report<'_> {
+    /// How long revocations took while nothing had failed for a while.
+    fn healthy(&self) -> Vec<Duration> {
+        let healthy = |event: &&Event| self.chronicle.around(event.when).is_empty();
+        self.revocations().filter(healthy).map(|event| event.when.takes()).collect()
+    }
+
+    /// How long they took at another node while one was stopped and nothing else had failed.
+    pub(crate) fn beside_a_frozen_node(&self) -> Vec<Duration> {
+        let beside = |event: &&Event| match self.chronicle.around(event.when)[..] {
+            [Fault::Freeze(node, _)] => event.node != Some(node),
+            _ => false,
+        };
+        self.revocations().filter(beside).map(|event| event.when.takes()).collect()
+    }
+
+    fn revocations(&self) -> impl Iterator<Item = &Event> {
+        self.model.events.iter().filter(|event| is_revocation(event))
+    }
+
+    fn operations(&self) -> String {
+        let mut rows: BTreeMap<String, [usize; 6]> = BTreeMap::new();
+        for event in &self.model.events {
+            rows.entry(event.asked.to_string()).or_default()[event.got.column()] += 1;
+        }
+        let mut text = format!(
+            "  {:<20}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}\n",
+            "operation", "done", "refused", "503", "cut", "unsent", "wrong"
+        );
+        let mut total = [0; 6];
+        for (name, counts) in rows {
+            total.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+            text += &row(&name, counts);
+        }
+        text + &row("all", total)
+    }
+
+    fn faults(&self) -> String {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for (fault, _) in self.chronicle.all() {
+            *counts.entry(fault.kind()).or_default() += 1;
+        }
+        let total: usize = counts.values().sum();
+        let lines = counts.iter().map(|(kind, count)| format!("  {kind:<28}{count:>4}\n"));
+        lines.collect::<String>() + &format!("  {:<28}{total:>4}\n", "all")
+    }
+
+    /// The whole of it.
+    pub(crate) fn text(&self) -> String {
+        let mut text = format!("three nodes: seed {}, {} s\n", self.seed, self.seconds);
+        text += &self.operations();
+        text += &self.faults();
+        let healthy = Quantiles::of(self.healthy());
+        let _ = writeln!(
+            text,
+            "  revocations, all healthy: {} in {:.1?} median, {:.1?} p99",
+            healthy.count, healthy.median, healthy.p99
+        );
+        let frozen = Quantiles::of(self.beside_a_frozen_node());
+        let _ = writeln!(text, "  revocations, one node frozen: {} in {:.0?} at most", frozen.count, frozen.max);
+        let failovers = Quantiles::of(self.failovers.to_vec());
+        let _ = writeln!(
+            text,
+            "  writes after a promotion, each node: {} in {:.0?} median, {:.0?} at most",
+            failovers.count, failovers.median, failovers.max
+        );
+        let _ = writeln!(text, "  violations: {}", self.model.violations.len());
+        text
+    }
+}
+
+fn row(name: &str, counts: [usize; 6]) -> String {
+    let counts: String = counts.iter().map(|count| format!("{count:>9}")).collect();
+    format!("  {name:<20}{counts}\n")
+}

@@ -1,0 +1,117 @@
+//! Random operations of several clients over three nodes, while everything fails.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use patron_core::clock::Entropy as _;
+
+use crate::clients::{Cast, Client};
+use crate::faults::{self, Probe};
+use crate::model::{Credential, Model};
+use crate::process::basic;
+use crate::random::Random;
+use crate::report::Report;
+use crate::time::At;
+use crate::world::World;
+
+const CLIENTS: usize = 8;
+/// How long it runs, unless [`SECONDS`] says otherwise.
+const DEFAULT_SECONDS: u64 = 60;
+/// The environment's word on how long.
+const SECONDS: &str = "PATRON_NODES_SECONDS";
+/// The environment's word on which run: the same clients draw the same numbers.
+const SEED: &str = "PATRON_NODES_SEED";
+/// After a promotion, a node takes writes within this; the other is for a revocation with one node stopped.
+const WRITES_RESUME: Duration = Duration::from_secs(5);
+const LEASE_AND_A_SECOND: Duration = Duration::from_secs(4);
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number")))
+}
+
+fn random_seed() -> u64 {
+    let mut bytes = [0; 4];
+    patron::system::SystemEntropy.fill(&mut bytes);
+    u32::from_le_bytes(bytes).into()
+}
+
+#[test]
+fn three_nodes_tell_one_truth() {
+    let seed = number(SEED).unwrap_or_else(random_seed);
+    let seconds = number(SECONDS).unwrap_or(DEFAULT_SECONDS);
+    println!("{SEED}={seed}");
+    let world = World::start(true);
+    let mut model = Model::default();
+    let cast = Cast::enter(&world, &mut model, CLIENTS);
+    let probe = probe(&world);
+    world.serve();
+    let model = Mutex::new(model);
+    let end = At::now().plus(Duration::from_secs(seconds));
+    let (chronicle, failovers) = std::thread::scope(|scope| {
+        for number in 0..CLIENTS {
+            let random = Random::new(seed, number as u64);
+            let mut client = Client::new(number, (&world, &model, &cast), random);
+            let model = &model;
+            scope.spawn(move || {
+                while At::now() < end && model.lock().unwrap().violations.is_empty() {
+                    client.act();
+                }
+            });
+        }
+        faults::run((&world, &model, &probe), Random::new(seed, CLIENTS as u64), end)
+    });
+    look_at_everything(&world, &model, &cast, seed);
+    let mut model = model.into_inner().unwrap();
+    model.judge_all_again();
+    let frozen: Vec<String> = {
+        let report = Report { seed, seconds, model: &model, chronicle: &chronicle, failovers: &failovers };
+        let late = report.beside_a_frozen_node().into_iter().filter(|time| *time > LEASE_AND_A_SECOND);
+        late.map(|time| format!("a revocation beside a frozen node took {time:?}")).collect()
+    };
+    model.violations.extend(frozen);
+    let late = failovers.iter().filter(|time| **time > WRITES_RESUME);
+    model.violations.extend(late.map(|time| format!("writes resumed {time:?} after a promotion")));
+    for log in world.nodes.iter().map(|node| node.log()) {
+        if model.shows_secret(&log) {
+            model.violations.push("a log shows a secret".to_owned());
+        }
+    }
+    let report = Report { seed, seconds, model: &model, chronicle: &chronicle, failovers: &failovers };
+    println!("{}", report.text());
+    if !model.violations.is_empty() {
+        for (fault, when) in chronicle.all() {
+            println!("{} … {} {fault}", when.begin, when.end);
+        }
+        panic!("{SEED}={seed}\n{}", model.violations.join("\n"));
+    }
+}
+
+/// Somebody whom nobody else asks for anything.
+fn probe(world: &World) -> Probe {
+    let made = world.admin(&["admin", "identity", "create", "--name", "probe"]);
+    let owner = made["id"].as_str().unwrap();
+    let pat = world.admin(&["admin", "pat", "create", "--owner", owner, "--name", "probe", "--never-expires"]);
+    let text = |field: &str| pat[field].as_str().unwrap();
+    Probe { authorization: basic(text("id"), text("secret")) }
+}
+
+/// When nothing fails any more: every list at every node, and what is thought of every PAT and access token.
+fn look_at_everything(world: &World, model: &Mutex<Model>, cast: &Cast, seed: u64) {
+    let mut random = Random::new(seed, CLIENTS as u64 + 1);
+    let mut client = Client::new(CLIENTS, (world, model, cast), Random::new(seed, CLIENTS as u64 + 2));
+    let (pats, tokens) = {
+        let model = model.lock().unwrap();
+        (model.pats.len(), model.tokens.len())
+    };
+    for node in 0..world.nodes.len() {
+        for owner in cast.workers.iter().chain(&cast.victims) {
+            client.list(node, *owner);
+        }
+    }
+    for pat in 0..pats {
+        client.exchange(random.below(world.nodes.len()), pat);
+    }
+    for token in tokens.saturating_sub(500)..tokens {
+        client.call(random.below(world.nodes.len()), Credential::Token(token));
+    }
+}
