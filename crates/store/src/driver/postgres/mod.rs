@@ -287,7 +287,8 @@ impl Shared {
             match begun.await {
                 Ok(()) => return Ok(session),
                 Err(Fault::Broken(_)) if left > 0 => left -= 1,
-                Err(fault) => return Err(fault),
+                // A server that begins no transaction is at fault, whatever it says: a standby for one.
+                Err(fault) => return Err(Fault::broken(fault.cause())),
             }
         }
     }
