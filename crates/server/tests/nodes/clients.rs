@@ -39,7 +39,7 @@ impl Cast {
         let bootstrap = world.bootstrap();
         let text = |field: &str| bootstrap[field].as_str().unwrap().to_owned();
         let acting = acting_pat(text("clientId"), text("clientSecret"), "bootstrap");
-        let admin = model.add_identity(text("identityId"), "admin".to_owned(), true, acting);
+        let admin = model.add_identity(text("identityId"), true, acting);
         let mut several = |kind: &str, count: usize| {
             (0..count).map(|number| enter(world, model, &format!("{kind}{number}"))).collect()
         };
@@ -57,7 +57,7 @@ fn enter(world: &World, model: &mut Model, name: &str) -> usize {
     let id = made["id"].as_str().unwrap().to_owned();
     let pat = world.admin(&["admin", "pat", "create", "--owner", &id, "--name", "acting", "--never-expires"]);
     let text = |field: &str| pat[field].as_str().unwrap().to_owned();
-    model.add_identity(id, name.to_owned(), false, acting_pat(text("id"), text("secret"), "acting"))
+    model.add_identity(id, false, acting_pat(text("id"), text("secret"), "acting"))
 }
 
 /// The first administrator's ends in a month, which nobody here sees.
@@ -301,7 +301,7 @@ impl<'a> Client<'a> {
             Pat { owner, ..pat }
         });
         let pat = model.created(&name, got.fate(when.end), pat);
-        let asked = Asked::Create { owner, name };
+        let asked = Asked::Create { owner };
         model.record(Event { client: self.number, node: Some(node), when, asked, got });
         drop(model);
         if let Some(pat) = pat
@@ -464,7 +464,7 @@ impl<'a> Client<'a> {
         let mut model = self.model.lock().unwrap();
         model.identities[leader].leads.settle(fate);
         model.identities[leader].busy = false;
-        let asked = Asked::Lead(leader, leads);
+        let asked = Asked::Lead(leader);
         model.record(Event { client: self.number, node: Some(node), when, asked, got });
         drop(model);
         if let Fate::Answered(_) = fate {

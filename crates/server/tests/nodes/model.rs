@@ -14,13 +14,14 @@ use crate::history::{Fate, From, History};
 use crate::time::{At, Span};
 use crate::wire::secrets_in;
 
-/// Nobody's clock is taken for better than this when something expires.
+/// Milliseconds by which clocks may differ about whether something has expired.
 const CLOCKS: i64 = 100;
+/// In its last second a PAT counts as expired.
+const LAST_SECOND: i64 = 1_000;
 
 /// Somebody.
 pub(crate) struct Identity {
     pub(crate) id: String,
-    pub(crate) name: String,
     /// The PAT by which it makes its changes; nobody ends it.
     pub(crate) acting: usize,
     pub(crate) enabled: History<bool>,
@@ -70,7 +71,7 @@ pub(crate) enum Credential {
 /// What was asked.
 #[derive(Debug, Clone)]
 pub(crate) enum Asked {
-    Create { owner: usize, name: String },
+    Create { owner: usize },
     Exchange(usize),
     Call(Credential),
     Introspect(usize),
@@ -79,7 +80,7 @@ pub(crate) enum Asked {
     Delete(usize),
     Revoke { token: usize, by: usize },
     Enable(usize, bool),
-    Lead(usize, bool),
+    Lead(usize),
     LeadsSeen(usize),
     List(usize),
 }
@@ -157,11 +158,11 @@ fn require(holds: bool, otherwise: impl FnOnce() -> String) -> Judgement {
 
 impl Model {
     /// Takes in what somebody is.
-    pub(crate) fn add_identity(&mut self, id: String, name: String, leads: bool, acting: Pat) -> usize {
+    pub(crate) fn add_identity(&mut self, id: String, leads: bool, acting: Pat) -> usize {
         let at = self.identities.len();
         let acting = self.insert_pat(Pat { owner: at, ..acting });
         let (enabled, leads) = (History::new(true, At::BEGINNING), History::new(leads, At::BEGINNING));
-        self.identities.push(Identity { id, name, acting, enabled, leads, busy: false });
+        self.identities.push(Identity { id, acting, enabled, leads, busy: false });
         at
     }
 
@@ -297,7 +298,7 @@ impl Model {
         require(pat.lives.may_be(&true, when, From::Memory), || "a deleted PAT is accepted".to_owned())?;
         let enabled = self.identities[pat.owner].enabled.may_be(&true, when, From::Memory);
         require(enabled, || "a PAT of a disabled identity is accepted".to_owned())?;
-        let over = |expires: &Option<i64>| expires.is_some_and(|at| at + CLOCKS < when.begin.wall());
+        let over = |expires: &Option<i64>| expires.is_some_and(|at| at - LAST_SECOND + CLOCKS < when.begin.wall());
         let may_last = pat.expires.possible(when, From::Memory).any(|expires| !over(expires));
         require(may_last, || "an expired PAT is accepted".to_owned())
     }
@@ -316,7 +317,7 @@ impl Model {
             }
         };
         let pat = &self.pats[pat];
-        let over = |expires: &Option<i64>| expires.is_some_and(|at| at - CLOCKS < when.end.wall());
+        let over = |expires: &Option<i64>| expires.is_some_and(|at| at - LAST_SECOND - CLOCKS < when.end.wall());
         pat.lives.may_be(&false, when, From::Memory)
             || self.identities[pat.owner].enabled.may_be(&false, when, From::Memory)
             || pat.expires.possible(when, From::Memory).any(over)
@@ -422,7 +423,7 @@ impl Model {
             Asked::Introspect(token) | Asked::Revoke { token, .. } => of(&Credential::Token(*token)),
             Asked::Create { owner, .. } => (None, None, Some(*owner)),
             Asked::Enable(identity, _)
-            | Asked::Lead(identity, _)
+            | Asked::Lead(identity)
             | Asked::LeadsSeen(identity)
             | Asked::List(identity) => (None, None, Some(*identity)),
         }

@@ -219,8 +219,12 @@ fn a_promoted_standby_lacks_nothing_that_was_answered() {
         let model = story.model.lock().unwrap();
         (model.pats.len(), model.tokens.len())
     };
-    (0..pats).for_each(|pat| drop(client.exchange(pat % 3, pat)));
-    (0..tokens).for_each(|token| client.call(token % 3, Credential::Token(token)));
+    for pat in 0..pats {
+        client.exchange(pat % 3, pat);
+    }
+    for token in 0..tokens {
+        client.call(token % 3, Credential::Token(token));
+    }
     story.end();
 }
 
