@@ -17,11 +17,13 @@ const NOTIFY_AND_WAIT: &str = "NOTIFY patron_changes; SET LOCAL statement_timeou
 
 /// A connection that was taken from the pool for one transaction. Without a connection, every statement is unavailable.
 ///
-/// It goes back by [`Session::end`] alone. Dropped in any other way, by a panic or a deadline, it is closed, which
+/// It goes back by [`Session::end`] alone, and only if it is as any other of the pool. Dropped in any other way, by a panic or a deadline, it is closed, which
 /// rolls back: what state it is in is not known.
 #[derive(Default)]
 pub(in crate::driver) struct Session {
     connection: Option<Object>,
+    /// It has settings or locks of its own, which end with it.
+    is_special: bool,
     /// The name of the transaction, for the causes of errors.
     name: &'static str,
     /// The first failure of a statement in this transaction.
@@ -35,13 +37,15 @@ impl Drop for Session {
 }
 
 impl Session {
-    pub(super) fn new(connection: Object, name: &'static str) -> Self {
-        Self { connection: Some(connection), name, failed: None }
+    pub(super) fn new(connection: Object, name: &'static str, is_special: bool) -> Self {
+        Self { connection: Some(connection), is_special, name, failed: None }
     }
 
     /// Gives the connection back to the pool. There may be no transaction on it.
     pub(super) fn end(mut self) {
-        drop(self.connection.take());
+        if !self.is_special {
+            drop(self.connection.take());
+        }
     }
 
     /// Takes the connection away from the pool for good.
