@@ -10,8 +10,8 @@
 //!   was applied or, without any word from anybody, when no lease can be left that began before the change.
 //! - [`Roll`], in each node: finds the rows of nodes that are no more, so that nobody waits for them.
 //!
-//! Why this is enough, and what it takes for granted, is told in `docs/coherence.md`; `tests/coherence` runs this very
-//! code through every order of events that a small model has.
+//! Why this is enough, and what it takes for granted, is told in `docs/coherence.md`; the tests in `coherence/` run
+//! this very code through every order of events that a small world has.
 
 use std::collections::BTreeMap;
 
@@ -88,8 +88,8 @@ pub enum Step {
     },
     /// Forget what the entries name that were read.
     Apply,
-    /// In the transaction of the reading, set `seen` and `renewals` in the node's row **if its `renewals` is one lower**,
-    /// and commit. Not before the commit has returned is it done. The condition makes sure that the row was there
+    /// In the transaction of the reading, set `seen` and `renewals` in the node's row **if its `renewals` is one
+    /// lower**, and commit. Not before the commit has returned is it done. The condition makes sure that the row was there
     /// before the reading began, and so was waited for: no statement that comes late can have made it since.
     Renew {
         /// The last entry that was applied.
@@ -308,3 +308,146 @@ mod model;
 mod search;
 #[cfg(test)]
 mod world;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: NodeId = NodeId::from_bytes([7; 16]);
+    const OVER: u64 = Terms::STANDARD.over();
+
+    fn row(seen: i64, renewals: i64) -> NodeRow {
+        NodeRow { id: ID, seen, renewals }
+    }
+
+    /// A follower that has renewed once, having begun to read at 1,000.
+    fn trusting() -> Follower {
+        let mut follower = Follower::new(5, Terms::STANDARD);
+        for outcome in [
+            Outcome::Connected,
+            Outcome::Registered,
+            Outcome::Read { asked: Steady(1_000), last: 8 },
+            Outcome::Applied,
+            Outcome::Renewed,
+        ] {
+            follower.done(outcome);
+        }
+        follower
+    }
+
+    #[test]
+    fn the_terms() {
+        assert_eq!((Terms::STANDARD.lease(), OVER), (3_000, 3_161));
+        const { assert!(OVER < 4_000, "a change is answered within the lease and a second") };
+        const { assert!(2 * RENEWAL_MILLIS < Terms::STANDARD.lease(), "two renewals may fail") };
+    }
+
+    #[test]
+    fn a_node_registers_reads_applies_and_renews_before_it_trusts() {
+        let mut follower = Follower::new(5, Terms::STANDARD);
+        assert_eq!(follower.step(), Step::Connect);
+        assert_eq!(follower.done(Outcome::Connected), Step::Register { renewals: 1 });
+        assert_eq!(follower.registered(), 0);
+        assert_eq!(follower.done(Outcome::Registered), Step::Read { after: 5 });
+        assert_eq!(follower.registered(), 1);
+        assert_eq!(follower.done(Outcome::Read { asked: Steady(1_000), last: 8 }), Step::Apply);
+        assert_eq!(follower.done(Outcome::Applied), Step::Renew { seen: 8, renewals: 2 });
+        assert_eq!(follower.trusted_until(), Steady(0));
+        assert_eq!(follower.done(Outcome::Renewed), Step::Rest);
+        assert_eq!(follower.trusted_until(), Steady(4_000), "from when it began to read");
+        assert_eq!(follower.done(Outcome::Woken), Step::Read { after: 8 });
+    }
+
+    #[test]
+    fn what_fails_leaves_the_trust_as_it_was_and_uses_its_number_up() {
+        let mut follower = trusting();
+        follower.done(Outcome::Woken);
+        follower.done(Outcome::Read { asked: Steady(2_000), last: 9 });
+        assert_eq!(follower.done(Outcome::Applied), Step::Renew { seen: 9, renewals: 3 });
+        assert_eq!(follower.done(Outcome::Failed), Step::Connect);
+        assert_eq!(follower.trusted_until(), Steady(4_000));
+        assert_eq!(follower.done(Outcome::Failed), Step::Connect);
+        assert_eq!(follower.done(Outcome::Connected), Step::Register { renewals: 4 });
+    }
+
+    #[test]
+    fn what_was_not_applied_was_not_seen() {
+        let mut follower = trusting();
+        follower.done(Outcome::Woken);
+        follower.done(Outcome::Read { asked: Steady(2_000), last: 9 });
+        follower.done(Outcome::Failed);
+        follower.done(Outcome::Connected);
+        assert_eq!(follower.done(Outcome::Registered), Step::Read { after: 8 });
+    }
+
+    #[test]
+    fn a_row_that_is_gone_is_entered_and_the_feed_read_again() {
+        let mut follower = trusting();
+        follower.done(Outcome::Woken);
+        follower.done(Outcome::Read { asked: Steady(9_000), last: 8 });
+        follower.done(Outcome::Applied);
+        assert_eq!(follower.done(Outcome::RowMissing), Step::Register { renewals: 4 });
+        assert_eq!(follower.done(Outcome::Registered), Step::Read { after: 8 });
+        assert_eq!(follower.trusted_until(), Steady(4_000));
+    }
+
+    #[test]
+    fn a_feed_that_has_gone_back_is_followed_from_there() {
+        let mut follower = trusting();
+        follower.done(Outcome::Woken);
+        follower.done(Outcome::Read { asked: Steady(2_000), last: 3 });
+        assert_eq!(follower.done(Outcome::Applied), Step::Renew { seen: 3, renewals: 3 });
+    }
+
+    #[test]
+    fn an_outcome_of_another_step_is_a_failure_and_leaving_ends_the_trust() {
+        let mut follower = trusting();
+        assert_eq!(follower.done(Outcome::Renewed), Step::Connect);
+        assert_eq!(follower.trusted_until(), Steady(4_000));
+        follower.leave();
+        assert_eq!(follower.trusted_until(), Steady(0));
+    }
+
+    #[test]
+    fn a_change_is_answered_by_all_rows_or_by_time() {
+        let wait = Wait::new(8, Steady(500), Terms::STANDARD);
+        let (early, over) = (Steady(500 + OVER - 1), Steady(500 + OVER));
+        assert_eq!(wait.over(), over);
+        assert_eq!(wait.observe(&[], Steady(500)), Verdict::Answered);
+        assert_eq!(wait.observe(&[row(8, 1), row(9, 1)], Steady(500)), Verdict::Answered);
+        assert_eq!(wait.observe(&[row(9, 1), row(7, 1)], early), Verdict::NotYet);
+        assert_eq!(wait.observe(&[row(9, 1), row(7, 1)], over), Verdict::Answered);
+        assert_eq!(wait.by_time(early), Verdict::NotYet);
+        assert_eq!(wait.by_time(over), Verdict::Answered);
+        let endless = Wait::new(8, Steady(u64::MAX), Terms::STANDARD);
+        assert_eq!(endless.by_time(Steady(u64::MAX - 1)), Verdict::NotYet);
+    }
+
+    #[test]
+    fn a_row_is_dead_when_it_has_stood_still_long_enough() {
+        let mut roll = Roll::new(Terms::STANDARD);
+        assert_eq!(roll.observe(&[row(1, 4)], Steady(100)), []);
+        assert_eq!(roll.observe(&[row(1, 4)], Steady(100)), [], "time that stands still kills nobody");
+        assert_eq!(roll.observe(&[row(1, 4)], Steady(100 + OVER - 1)), []);
+        assert_eq!(roll.observe(&[row(1, 4)], Steady(100 + OVER)), [row(1, 4)]);
+        assert_eq!(roll.observe(&[row(1, 5)], Steady(100 + OVER)), [], "it has moved");
+        assert_eq!(roll.observe(&[row(1, 5)], Steady(100 + 2 * OVER)), [row(1, 5)]);
+    }
+
+    #[test]
+    fn a_number_that_goes_back_is_another_number() {
+        let mut roll = Roll::new(Terms::STANDARD);
+        roll.observe(&[row(1, 4)], Steady(0));
+        assert_eq!(roll.observe(&[row(1, 3)], Steady(OVER)), [], "after a failover");
+        assert_eq!(roll.observe(&[row(1, 3)], Steady(2 * OVER)), [row(1, 3)]);
+    }
+
+    #[test]
+    fn a_row_that_was_gone_begins_anew_even_with_its_old_number() {
+        let mut roll = Roll::new(Terms::STANDARD);
+        roll.observe(&[row(1, 4)], Steady(0));
+        roll.observe(&[], Steady(1));
+        assert_eq!(roll.observe(&[row(1, 4)], Steady(OVER)), []);
+        assert_eq!(roll.observe(&[row(1, 4)], Steady(2 * OVER)), [row(1, 4)]);
+    }
+}

@@ -173,6 +173,7 @@ fn the_model_finds_what_is_wrong_with_an_old_server_that_commits_alone() {
 #[test]
 fn the_model_finds_what_an_asynchronous_standby_loses() {
     let found = explore(Setup { failover: Failover::Asynchronous, ..FAILOVER });
+    println!("{} states until a loss is found", found.states);
     let way = found.violation.expect("an answered change that is lost");
     assert!(way.contains(&Action::Promote { complete: false }), "{way:?}");
 }

@@ -40,6 +40,7 @@ mod migrate;
 mod older;
 mod openapi;
 mod original;
+mod outages;
 mod pat_access;
 mod pat_audit;
 mod pat_life;

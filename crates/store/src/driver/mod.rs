@@ -6,10 +6,10 @@
 //! `ON CONFLICT` and look at the count, rather than catch an error. Constraints may not be `DEFERRABLE`: they
 //! would be judged at the commit, which neighbours share.
 
+#[cfg(test)]
+mod conformance;
 mod postgres;
 mod sqlite;
-#[cfg(test)]
-mod tests;
 mod value;
 
 use std::pin::Pin;

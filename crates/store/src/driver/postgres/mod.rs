@@ -8,9 +8,12 @@ mod address;
 mod fault;
 mod listen;
 mod session;
+#[cfg(test)]
+mod tests;
 mod value;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime};
@@ -21,6 +24,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use self::address::Address;
 use self::fault::Fault;
 pub use self::listen::Notifications;
+use self::session::Generation;
 pub(super) use self::session::Session;
 use super::{BoxFuture, DriverSession, Options, Side, Tx};
 
@@ -76,6 +80,8 @@ struct Shared {
     pool: Pool,
     /// The connection of the one transaction at a time that follows the change feed: it must not wait for others.
     follower: Pool,
+    /// Moves on when connections are no longer to be used. See [`Session`].
+    generation: Arc<AtomicU64>,
     address: Address,
     patience: Duration,
     /// Whether the server knows `LISTEN` and `NOTIFY`.
@@ -94,7 +100,8 @@ impl Postgres {
         let notifies = timeout(patience, look(&pool)).await;
         let notifies = notifies.map_err(|_| Error::unavailable("the database server does not answer"))?;
         let notifies = notifies.map_err(|fault| fault.error())?;
-        let shared = Shared { pool, follower, address, patience, notifies, turn: Mutex::new(()) };
+        let generation = Arc::default();
+        let shared = Shared { pool, follower, generation, address, patience, notifies, turn: Mutex::new(()) };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -143,8 +150,9 @@ impl Postgres {
         begun.map_err(|fault| fault.error())
     }
 
-    /// Closes the connections that nobody uses at the moment.
+    /// Uses no connection any more that there is: those in use are closed when they come back.
     pub(super) fn reconnect(&self) {
+        self.shared.generation.fetch_add(1, Ordering::AcqRel);
         for pool in [&self.shared.pool, &self.shared.follower] {
             pool.retain(|_, _| false);
         }
@@ -283,7 +291,9 @@ impl Shared {
         let mut left = pool.status().max_size;
         loop {
             let before = mode.prepare();
-            let session = Session::new(connect(pool).await?, name, !before.is_empty());
+            // Asked first: a connection that is opened meanwhile may be of either generation.
+            let generation = Generation::now(&self.generation);
+            let session = Session::new(connect(pool).await?, generation, name, !before.is_empty());
             let begun = async {
                 for sql in before {
                     session.control(sql).await?;

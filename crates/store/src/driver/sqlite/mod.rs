@@ -1,6 +1,8 @@
 //! SQLite: one thread writes and commits together what waits together, some threads read, and one connection
 //! tells whether anything was committed.
 
+#[cfg(test)]
+mod behaviour;
 mod connection;
 mod worker;
 
