@@ -199,8 +199,9 @@ mod postgres {
         let mut cluster = Cluster::start(Settings::default());
         let roots = cluster.enable_tls("localhost").display().to_string();
         cluster.psql("postgres", "CREATE DATABASE d");
+        let url = cluster.url("d");
         let named = |host: &str, parameters: &str| {
-            cluster.url("d").replace("127.0.0.1", host) + &format!("?{parameters}").replace("ROOTS", &roots)
+            url.replace("127.0.0.1", host) + &format!("?{parameters}").replace("ROOTS", &roots)
         };
         let tried = async |url: String| Database::open(&url, Options::default()).await;
         for (host, parameters) in
