@@ -4,7 +4,7 @@
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
-use patron_core::coherence::{NodeRow, Roll, Steady, Terms, Verdict, Wait};
+use patron_core::coherence::{NodeRow, RENEWAL_MILLIS, Roll, Steady, Terms, Verdict, Wait};
 use patron_core::id::NodeId;
 use patron_core::{Error, Result};
 use tokio::sync::Mutex;
@@ -18,6 +18,8 @@ use crate::driver::{Notifications, Open, Row, Tx};
 /// a reading, a writing and a wait for the disk to apply an entry.
 const FIRST_REST: Duration = Duration::from_millis(2);
 const LONGEST_REST: Duration = Duration::from_millis(50);
+/// How often it is looked whether a node that is there renews its row.
+const WATCHING_REST: Duration = Duration::from_millis(RENEWAL_MILLIS / 4);
 
 /// What a process knows of how far the nodes are.
 pub(crate) struct Progress {
@@ -142,6 +144,23 @@ impl Store {
                 })
             })
             .await
+    }
+
+    /// Watches the nodes' rows until it is known that no node lives, and gives those that dead ones have left; `None`
+    /// as soon as one is seen to live. It takes longer than a lease where there are any.
+    pub(crate) async fn rows_of_the_dead(&self) -> Result<Option<Vec<NodeRow>>> {
+        let mut roll = Roll::new(Terms::STANDARD);
+        let (first, _) = self.nodes().await?;
+        loop {
+            let (rows, _) = self.nodes().await?;
+            if rows.iter().any(|row| !first.contains(row)) {
+                return Ok(None);
+            }
+            if roll.observe(&rows, self.steady.steady()).len() == rows.len() {
+                return Ok(Some(rows));
+            }
+            sleep(WATCHING_REST).await;
+        }
     }
 
     /// Strikes nodes that have been seen standing still for longer than a lease.

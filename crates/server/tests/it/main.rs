@@ -36,6 +36,7 @@ mod managed;
 mod matrix;
 mod meanwhile;
 mod metadata;
+mod migrate;
 mod older;
 mod openapi;
 mod original;

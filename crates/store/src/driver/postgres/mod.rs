@@ -26,7 +26,7 @@ use self::fault::Fault;
 pub use self::listen::Notifications;
 use self::session::Generation;
 pub(super) use self::session::Session;
-use super::{BoxFuture, DriverSession, Options, Tx};
+use super::{BoxFuture, DriverSession, Options, Side, Tx};
 
 /// How long a commit may take after its caller has given up on it. One that waits for a standby cannot be undone, and
 /// the server's process stays busy with it, so its connection is not replaced by another one meanwhile.
@@ -44,6 +44,8 @@ enum Mode {
     Write,
     /// Writes, and no other of this mode runs beside it in any process.
     Alone,
+    /// Goes through a whole database, for as long as it takes.
+    Copy(Side),
     /// Reads the change feed and writes a row of this process's own: nothing that depends on what was read.
     Follow,
 }
@@ -51,9 +53,20 @@ enum Mode {
 impl Mode {
     fn begin(self) -> &'static str {
         match self {
-            Self::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-            Self::Write | Self::Alone => "BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE",
+            Self::Read | Self::Copy(Side::Source) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            Self::Write | Self::Alone | Self::Copy(Side::Destination) => {
+                "BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE"
+            }
             Self::Follow => "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
+        }
+    }
+
+    /// What is said on the connection before it begins, if anything. The connection is used for nothing else then.
+    fn prepare(self) -> &'static [&'static str] {
+        match self {
+            Self::Read | Self::Write | Self::Follow => &[],
+            Self::Copy(Side::Source) => &[UNLIMITED],
+            Self::Alone | Self::Copy(Side::Destination) => &[UNLIMITED, LOCK],
         }
     }
 }
@@ -128,6 +141,12 @@ impl Postgres {
     /// Begins a transaction in the caller's own hands; one at a time.
     pub(super) async fn begin_following(&self, name: &'static str) -> Result<Session> {
         let begun = self.shared.begin(&self.shared.follower, name, Mode::Follow).await;
+        begun.map_err(|fault| fault.error())
+    }
+
+    /// Begins a transaction in the caller's own hands, on a connection that ends with it.
+    pub(super) async fn begin_copying(&self, name: &'static str, side: Side) -> Result<Session> {
+        let begun = self.shared.begin(&self.shared.pool, name, Mode::Copy(side)).await;
         begun.map_err(|fault| fault.error())
     }
 
@@ -263,10 +282,7 @@ impl Shared {
             let committed = timeout(COMMIT_LIMIT, session.commit(entered.is_some() && self.notifies)).await;
             committed.map_err(|_| too_long(name))??;
         }
-        // Its lock ends with its connection.
-        if mode != Mode::Alone {
-            session.end();
-        }
+        session.end();
         Ok(outcome)
     }
 
@@ -274,13 +290,13 @@ impl Shared {
     async fn begin(&self, pool: &Pool, name: &'static str, mode: Mode) -> Result<Session, Fault> {
         let mut left = pool.status().max_size;
         loop {
+            let before = mode.prepare();
             // Asked first: a connection that is opened meanwhile may be of either generation.
             let generation = Generation::now(&self.generation);
-            let session = Session::new(connect(pool).await?, generation, name);
+            let session = Session::new(connect(pool).await?, generation, name, !before.is_empty());
             let begun = async {
-                if mode == Mode::Alone {
-                    session.control("SET statement_timeout = 0").await?;
-                    session.control(LOCK).await?;
+                for sql in before {
+                    session.control(sql).await?;
                 }
                 session.control(mode.begin()).await
             };
@@ -293,6 +309,9 @@ impl Shared {
         }
     }
 }
+
+/// Lifts the server's limits of [`SETTINGS`].
+const UNLIMITED: &str = "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0";
 
 /// Any number that no other user of the database locks.
 const LOCK: &str = "SELECT pg_advisory_lock(7238112094417)";

@@ -38,11 +38,13 @@ impl Generation {
 
 /// A connection that was taken from the pool for one transaction. Without a connection, every statement is unavailable.
 ///
-/// It goes back by [`Session::end`] alone. Dropped in any other way, by a panic or a deadline, it is closed, which
-/// rolls back: what state it is in is not known.
+/// It goes back by [`Session::end`] alone, and only if it is as any other of the pool. Dropped in any other way, by a
+/// panic or a deadline, it is closed, which rolls back: what state it is in is not known.
 #[derive(Default)]
 pub(in crate::driver) struct Session {
     connection: Option<Object>,
+    /// It has settings or locks of its own, which end with it.
+    is_special: bool,
     generation: Generation,
     /// The name of the transaction, for the causes of errors.
     name: &'static str,
@@ -57,13 +59,18 @@ impl Drop for Session {
 }
 
 impl Session {
-    pub(super) fn new(connection: Object, generation: Generation, name: &'static str) -> Self {
-        Self { connection: Some(connection), generation, name, failed: None }
+    pub(super) fn new(
+        connection: Object,
+        generation: Generation,
+        name: &'static str,
+        is_special: bool,
+    ) -> Self {
+        Self { connection: Some(connection), is_special, generation, name, failed: None }
     }
 
     /// Gives the connection back to the pool, unless it is no longer to be used. There may be no transaction on it.
     pub(super) fn end(mut self) {
-        if self.generation.is_current() {
+        if !self.is_special && self.generation.is_current() {
             drop(self.connection.take());
         }
     }

@@ -273,6 +273,14 @@ impl Session {
         outcome.map_err(|fault| fault.prefixed(sql))
     }
 
+    /// Commits.
+    pub(in crate::driver) fn finish(mut self) -> Result<()> {
+        if let Some(fault) = &self.failed {
+            return Err(fault.error());
+        }
+        self.control("COMMIT").map_err(|fault| fault.error())
+    }
+
     /// SQLite's count of others' commits.
     pub(super) fn data_version(&mut self) -> Result<u32, Fault> {
         self.connected(|connection| {
