@@ -1,7 +1,6 @@
 //! `patron migrate`: the same tokens work in the new place and back in the old one, nobody serves meanwhile, and a run
 //! that is cut off has done nothing.
 
-use std::path::Path;
 use std::process::Output;
 
 use patron_testing::Engine;
@@ -10,7 +9,7 @@ use serde_json::{Value, json};
 use crate::serving::Folder;
 use crate::support::{Call, PATS, Server, basic, patron};
 
-/// A URL that only the environment may hold, with the variable that `patron serve` has it from.
+/// What tells `patron serve` its database.
 const DATABASE: &str = "PATRON_DATABASE_URL";
 
 fn file(folder: &Folder, name: &str) -> String {
@@ -117,7 +116,7 @@ fn what_cannot_be_done_is_told_without_a_password() {
         let said = refused(&folder, from, to, code);
         assert!(said.contains(told) && !said.contains("hunter2"), "{said}");
     }
-    assert!(!Path::new(&folder.data.join("patron.db")).exists());
+    assert!(!folder.data.join("patron.db").exists(), "it was not made");
 
     let run = |args: &[&str]| {
         let output = patron(&folder.data).args(args).output().unwrap();
@@ -140,6 +139,7 @@ fn what_cannot_be_done_is_told_without_a_password() {
 
 mod postgres {
     use std::io::{BufRead as _, BufReader, Write as _};
+    use std::path::Path;
     use std::process::{Child, Stdio};
     use std::time::Duration;
 

@@ -215,7 +215,7 @@ async fn an_interrupted_copy_leaves_nothing_and_may_be_repeated() {
     };
     tokio::select! {
         biased;
-        _ = copy(&from.store, &to.store, told) => panic!("it was not waited for anything"),
+        _ = copy(&from.store, &to.store, told) => panic!("nothing was waited for"),
         () = late.notified() => {}
     }
     assert_nothing_in(&to).await;
@@ -241,8 +241,8 @@ async fn a_source_that_somebody_changes_meanwhile_is_copied_again() {
     assert_eq!(to.number("SELECT COUNT(*) FROM identities").await, 1);
 }
 
-#[tokio::test]
-async fn a_checksum_tells_apart_what_differs_anywhere() {
+#[test]
+fn a_checksum_tells_apart_what_differs_anywhere() {
     let sum = |values: &[Value]| {
         let mut sum = Sha256::new();
         values.iter().for_each(|value| add(&mut sum, value));
@@ -263,6 +263,17 @@ async fn a_checksum_tells_apart_what_differs_anywhere() {
 
 mod sqlite {
     use super::*;
+
+    #[tokio::test]
+    async fn a_batch_is_read_by_the_key() {
+        let fixture = Fixture::on(Engine::Sqlite).await;
+        for Statements { table, first, next, .. } in &*STATEMENTS {
+            for (sql, start) in [(first, "SCAN"), (next, "SEARCH")] {
+                let plan = fixture.plan(sql);
+                assert!(plan.len() == 1 && plan[0].starts_with(start), "{}: {plan:?}", table.name);
+            }
+        }
+    }
 
     #[tokio::test]
     async fn a_destination_that_keeps_something_else_is_undone() {
@@ -292,6 +303,18 @@ mod postgres {
     use super::*;
 
     const NODE: NodeId = NodeId::from_bytes([3; 16]);
+
+    #[tokio::test]
+    async fn a_batch_is_read_by_the_key() {
+        let fixture = Fixture::on(Engine::Postgres).await;
+        for Statements { table, first, next, .. } in &*STATEMENTS {
+            for sql in [first, next] {
+                let plan = fixture.plan(sql);
+                let scan = format!("Index Scan using {}_pkey", table.name);
+                assert!(plan[0].starts_with("Limit") && plan[1].contains(&scan), "{}: {plan:?}", table.name);
+            }
+        }
+    }
 
     #[tokio::test]
     async fn a_server_that_is_served_is_neither_source_nor_destination() {
