@@ -131,7 +131,15 @@ mod tests {
 
     #[test]
     fn a_misspelt_step_runs_nothing() {
-        for line in ["", "tests", "test --only", "test --only formt", "test --quick", "test --seconds", "test --seed x"] {
+        for line in [
+            "",
+            "tests",
+            "test --only",
+            "test --only formt",
+            "test --quick",
+            "test --seconds",
+            "test --seed x",
+        ] {
             assert!(read_line(line).is_err(), "{line:?} was taken");
         }
     }

@@ -597,6 +597,7 @@ fn words(value: &Value) -> Vec<String> {
 
 fn row(value: &Value) -> Row {
     let text = |field: &str| value[field].as_str().unwrap_or_default().to_owned();
-    let expires = value["expirationDate"].as_str().and_then(|text| Timestamp::parse(text).ok()).map(Timestamp::millis);
+    let expires =
+        value["expirationDate"].as_str().and_then(|text| Timestamp::parse(text).ok()).map(Timestamp::millis);
     Row { id: text("id"), name: text("name"), scope: words(&value["scope"]), expires }
 }

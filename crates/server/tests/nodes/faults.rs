@@ -39,6 +39,8 @@ pub(crate) enum Fault {
     FailOver,
 }
 
+/// After a promotion, a node that has not made a PAT for so long never will.
+const GIVEN_UP: Duration = Duration::from_secs(45);
 /// A piece of a statement and one of its answer.
 const DELAY: Duration = Duration::from_millis(60);
 
@@ -82,6 +84,15 @@ impl Fault {
             Self::Crash => "kill -9 of PostgreSQL",
             Self::PauseStandby(_) => "standby stopped",
             Self::FailOver => "kill -9 and promotion",
+        }
+    }
+
+    /// For how long it is felt when it is over.
+    fn aftermath(self) -> Duration {
+        match self {
+            // Its row stands for more than a lease after its end, and it may have been started sooner.
+            Self::Kill(_) => Duration::from_millis(3_500),
+            _ => Duration::from_secs(1),
         }
     }
 
@@ -150,8 +161,11 @@ impl Probe {
     /// How long after `taken` each node made a PAT.
     pub(crate) fn until_all_write(&self, world: &World, taken: At) -> Vec<Duration> {
         std::thread::scope(|scope| {
-            let probes: Vec<_> =
-                world.nodes.iter().map(|node| scope.spawn(move || self.until_it_writes(node, taken))).collect();
+            let probes: Vec<_> = world
+                .nodes
+                .iter()
+                .map(|node| scope.spawn(move || self.until_it_writes(node, taken)))
+                .collect();
             probes.into_iter().map(|probe| probe.join().unwrap()).collect()
         })
     }
@@ -168,6 +182,7 @@ impl Probe {
             if matches!(&back, Back::Answer(answer) if answer.status == 200) {
                 return when.end.since(taken);
             }
+            assert!(when.end.since(taken) < GIVEN_UP, "writes do not resume:\n{}", node.log());
             pass(Duration::from_millis(10));
         }
         unreachable!("it is tried for as long as it takes")
@@ -178,9 +193,6 @@ impl Probe {
 #[derive(Default)]
 pub(crate) struct Chronicle(Mutex<Vec<(Fault, Span)>>);
 
-/// For how long a fault is felt when it is over: a row of a node that was killed stands for a lease.
-const AFTERMATH: Duration = Duration::from_millis(4_500);
-
 impl Chronicle {
     /// Enters a fault that has just ended.
     pub(crate) fn enter(&self, fault: Fault, begin: At) {
@@ -189,8 +201,10 @@ impl Chronicle {
 
     /// What there was of faults while something was asked, and just before.
     pub(crate) fn around(&self, when: Span) -> Vec<Fault> {
-        let felt = |span: &Span| Span { begin: span.begin, end: span.end.plus(AFTERMATH) }.overlaps(when);
-        self.0.lock().unwrap().iter().filter(|(_, span)| felt(span)).map(|(fault, _)| *fault).collect()
+        let felt = |(fault, span): &&(Fault, Span)| {
+            Span { begin: span.begin, end: span.end.plus(fault.aftermath()) }.overlaps(when)
+        };
+        self.0.lock().unwrap().iter().filter(felt).map(|(fault, _)| *fault).collect()
     }
 
     pub(crate) fn all(&self) -> Vec<(Fault, Span)> {

@@ -231,6 +231,8 @@ impl Model {
             (Asked::Exchange(pat), got) => self.judge_credential(Credential::Pat(*pat), got, when),
             (Asked::Call(by) | Asked::ForwardAuth(by), got) => self.judge_credential(*by, got, when),
             (Asked::Introspect(token), got) => self.judge_credential(Credential::Token(*token), got, when),
+            // A PAT that loses scopes while it asks for a change is told that it has changed.
+            (Asked::Revoke { by, .. }, Got::Refused) if self.changes_scope(*by, when) => Ok(()),
             (Asked::Revoke { by, .. }, got) => self.judge_credential(Credential::Pat(*by), got, when),
             (Asked::Create { owner, .. }, got) => self.judge_owner(*owner, got, when),
             (Asked::Patch(pat, _) | Asked::Delete(pat), Got::Missing) => {
@@ -239,14 +241,15 @@ impl Model {
             }
             (Asked::Patch(pat, _) | Asked::Delete(pat), got) => {
                 let pat = &self.pats[*pat];
-                let may_be_there =
-                    !matches!(got, Got::Done) || pat.lives.may_be(&true, when, From::Database);
+                let may_be_there = !matches!(got, Got::Done) || pat.lives.may_be(&true, when, From::Database);
                 require(may_be_there, || "a PAT that was deleted was changed".to_owned())?;
                 self.judge_owner(pat.owner, got, when)
             }
             (Asked::LeadsSeen(identity), got) => {
                 let leads = matches!(got, Got::Done);
-                require(leads || matches!(got, Got::Forbidden), || "a good credential is refused".to_owned())?;
+                require(leads || matches!(got, Got::Forbidden), || {
+                    "a good credential is refused".to_owned()
+                })?;
                 let may_be = self.identities[*identity].leads.may_be(&leads, when, From::Memory);
                 require(may_be, || format!("an answered change of levels is not seen: it leads: {leads}"))
             }
@@ -258,6 +261,10 @@ impl Model {
             (Asked::Enable(..) | Asked::Lead(..), Got::Done) => Ok(()),
             (Asked::Enable(..) | Asked::Lead(..), got) => Err(format!("this is refused: {got:?}")),
         }
+    }
+
+    fn changes_scope(&self, pat: usize, when: Span) -> bool {
+        self.pats[pat].scope.possible(when, From::Memory).nth(1).is_some()
     }
 
     /// Judges an answer to one who makes a change by its acting PAT.
@@ -276,7 +283,9 @@ impl Model {
                 };
                 require(may_be, || format!("an answered change is not seen: the scopes are {scopes:?}"))
             }
-            Got::Refused => require(self.may_be_refused(by, when), || "a good credential is refused".to_owned()),
+            Got::Refused => {
+                require(self.may_be_refused(by, when), || "a good credential is refused".to_owned())
+            }
             other => Err(format!("a good credential is answered with {other:?}")),
         }
     }
@@ -298,7 +307,8 @@ impl Model {
         require(pat.lives.may_be(&true, when, From::Memory), || "a deleted PAT is accepted".to_owned())?;
         let enabled = self.identities[pat.owner].enabled.may_be(&true, when, From::Memory);
         require(enabled, || "a PAT of a disabled identity is accepted".to_owned())?;
-        let over = |expires: &Option<i64>| expires.is_some_and(|at| at - LAST_SECOND + CLOCKS < when.begin.wall());
+        let over =
+            |expires: &Option<i64>| expires.is_some_and(|at| at - LAST_SECOND + CLOCKS < when.begin.wall());
         let may_last = pat.expires.possible(when, From::Memory).any(|expires| !over(expires));
         require(may_last, || "an expired PAT is accepted".to_owned())
     }
@@ -317,7 +327,8 @@ impl Model {
             }
         };
         let pat = &self.pats[pat];
-        let over = |expires: &Option<i64>| expires.is_some_and(|at| at - LAST_SECOND - CLOCKS < when.end.wall());
+        let over =
+            |expires: &Option<i64>| expires.is_some_and(|at| at - LAST_SECOND - CLOCKS < when.end.wall());
         pat.lives.may_be(&false, when, From::Memory)
             || self.identities[pat.owner].enabled.may_be(&false, when, From::Memory)
             || pat.expires.possible(when, From::Memory).any(over)
@@ -396,7 +407,8 @@ impl Model {
                     pat.expires.saw(&row.expires, when, From::Database);
                 }
                 let shown: HashSet<&str> = rows.iter().map(|row| row.id.as_str()).collect();
-                for pat in self.pats.iter_mut().filter(|pat| pat.owner == *owner && pat.created <= when.begin) {
+                for pat in self.pats.iter_mut().filter(|pat| pat.owner == *owner && pat.created <= when.begin)
+                {
                     if !shown.contains(pat.id.as_str()) {
                         pat.lives.saw(&false, when, From::Database);
                     }

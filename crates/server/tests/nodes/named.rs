@@ -9,11 +9,11 @@ use reqwest::blocking::Client as Http;
 use crate::clients::{Cast, Client};
 use crate::faults::Probe;
 use crate::history::Fate;
-use crate::model::{Credential, Model};
+use crate::model::{Asked, Credential, Model, Patch};
 use crate::process::basic;
 use crate::random::Random;
 use crate::report::Quantiles;
-use crate::time::pass;
+use crate::time::{At, pass};
 use crate::wire::{Answer, Back, client, send};
 use crate::world::World;
 
@@ -48,8 +48,15 @@ impl Story {
         (pat, token)
     }
 
+    /// The administrator, who finds out when writes are taken.
+    fn probe(&self) -> Probe {
+        let model = self.model.lock().unwrap();
+        let acting = &model.pats[model.identities[self.cast.admin].acting];
+        Probe { authorization: basic(&acting.id, &acting.secret) }
+    }
+
     /// How long the last one of the model's events took.
-    fn last_took(&self, wanted: impl Fn(&crate::model::Asked) -> bool) -> Duration {
+    fn last_took(&self, wanted: impl Fn(&Asked) -> bool) -> Duration {
         let model = self.model.lock().unwrap();
         model.events.iter().rev().find(|event| wanted(&event.asked)).unwrap().when.takes()
     }
@@ -63,8 +70,8 @@ impl Story {
     }
 }
 
-fn is_delete(asked: &crate::model::Asked) -> bool {
-    matches!(asked, crate::model::Asked::Delete(_))
+fn is_delete(asked: &Asked) -> bool {
+    matches!(asked, Asked::Delete(_))
 }
 
 fn get(url: String) -> Answer {
@@ -93,9 +100,7 @@ fn a_revocation_is_answered_when_every_node_refuses() {
             assert!(matches!(client.revoke(round % 3, token), Fate::Answered(_)));
             client.exchange(0, pat);
         }
-        times.push(story.last_took(|asked| {
-            is_delete(asked) || matches!(asked, crate::model::Asked::Revoke { .. })
-        }));
+        times.push(story.last_took(|asked| is_delete(asked) || matches!(asked, Asked::Revoke { .. })));
     }
     let times = Quantiles::of(times);
     println!("{} revocations: {:.1?} median, {:.1?} p99", times.count, times.median, times.p99);
@@ -137,7 +142,10 @@ fn a_frozen_node_holds_a_revocation_up_for_a_lease_and_refuses_when_it_wakes() {
     });
     let took = story.last_took(is_delete);
     println!("with one node frozen: {took:.0?}");
-    assert!(took >= Duration::from_millis(Terms::STANDARD.lease() - 1_000), "nobody was waited for: {took:?}");
+    assert!(
+        took >= Duration::from_millis(Terms::STANDARD.lease() - 1_000),
+        "nobody was waited for: {took:?}"
+    );
     for credential in [Credential::Pat(pat), Credential::Token(token), Credential::Pat(other)] {
         client.call(2, credential);
     }
@@ -204,12 +212,7 @@ fn a_promoted_standby_lacks_nothing_that_was_answered() {
     }
     let last = client.create(0, worker).unwrap();
     let taken = story.world.database.lock().unwrap().fail_over();
-    let probe = {
-        let model = story.model.lock().unwrap();
-        let acting = &model.pats[model.identities[story.cast.admin].acting];
-        Probe { authorization: basic(&acting.id, &acting.secret) }
-    };
-    let times = Quantiles::of(probe.until_all_write(&story.world, taken));
+    let times = Quantiles::of(story.probe().until_all_write(&story.world, taken));
     println!("writes after a promotion, each node: {:.0?} median, {:.0?} at most", times.median, times.max);
     for node in 0..3 {
         client.list(node, worker);
@@ -224,6 +227,38 @@ fn a_promoted_standby_lacks_nothing_that_was_answered() {
     }
     for token in 0..tokens {
         client.call(token % 3, Credential::Token(token));
+    }
+    story.end();
+}
+
+#[test]
+fn a_primary_left_behind_is_believed_by_nobody() {
+    let story = Story::begin(true);
+    let mut client = story.client();
+    let worker = story.cast.workers[0];
+    let known: Vec<_> = (0..4).map(|_| story.known_pat(&mut client)).collect();
+    let taken = story.world.database.lock().unwrap().leave_behind();
+    let times = Quantiles::of(story.probe().until_all_write(&story.world, taken));
+    println!("writes beside a primary that stands still: {:.0?} at most", times.max);
+    // Answered by the new one; the old one goes on with what it had, and takes connections as before.
+    client.delete(0, known[0].0);
+    client.revoke(1, known[1].1);
+    client.patch(2, known[2].0, Patch::Name("renamed".to_owned()));
+    story.world.database.lock().unwrap().standby().unwrap().resume();
+    let end = At::now().plus(Duration::from_secs(8));
+    for round in (0..).take_while(|_| At::now() < end) {
+        let node = round % 3;
+        client.list(node, worker);
+        for &(pat, token) in &known {
+            client.exchange(node, pat);
+            client.call(node, Credential::Token(token));
+        }
+        match round {
+            // As in a failover: connections end, and are made anew to whichever server there is.
+            20 => story.world.nodes.iter().flat_map(|node| node.ways()).for_each(|way| way.cut()),
+            40 => drop(client.delete(node, known[3].0)),
+            _ => {}
+        }
     }
     story.end();
 }

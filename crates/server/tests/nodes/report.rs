@@ -97,7 +97,8 @@ impl Report<'_> {
             healthy.count, healthy.median, healthy.p99
         );
         let frozen = Quantiles::of(self.beside_a_frozen_node());
-        let _ = writeln!(text, "  revocations, one node frozen: {} in {:.0?} at most", frozen.count, frozen.max);
+        let _ =
+            writeln!(text, "  revocations, one node frozen: {} in {:.0?} at most", frozen.count, frozen.max);
         let failovers = Quantiles::of(self.failovers.to_vec());
         let _ = writeln!(
             text,

@@ -90,7 +90,8 @@ fn three_nodes_tell_one_truth() {
 fn probe(world: &World) -> Probe {
     let made = world.admin(&["admin", "identity", "create", "--name", "probe"]);
     let owner = made["id"].as_str().unwrap();
-    let pat = world.admin(&["admin", "pat", "create", "--owner", owner, "--name", "probe", "--never-expires"]);
+    let pat =
+        world.admin(&["admin", "pat", "create", "--owner", owner, "--name", "probe", "--never-expires"]);
     let text = |field: &str| pat[field].as_str().unwrap();
     Probe { authorization: basic(text("id"), text("secret")) }
 }

@@ -65,7 +65,6 @@ pub(crate) fn send(request: RequestBuilder) -> (Span, Back) {
 
 /// What in a text looks like a PAT's secret.
 pub(crate) fn secrets_in(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| {
-        word.len() == 64 && word.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-    })
+    text.split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|word| word.len() == 64 && word.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')))
 }

@@ -66,6 +66,17 @@ impl Database {
     /// The power of the primary is cut, and its standby is promoted. Says when that takes writes.
     pub(crate) fn fail_over(&mut self) -> At {
         self.primary().kill();
+        self.promote_the_other()
+    }
+
+    /// The primary stands still, and its standby is promoted. What [`Database::standby`] gives from then on is the old
+    /// primary, which knows nothing of it.
+    pub(crate) fn leave_behind(&mut self) -> At {
+        self.primary().pause();
+        self.promote_the_other()
+    }
+
+    fn promote_the_other(&mut self) -> At {
         self.primary = 1 - self.primary;
         self.primary().promote();
         self.psql("CREATE TABLE IF NOT EXISTS taken (by_writes INT)");
@@ -242,7 +253,8 @@ impl World {
     pub(crate) fn try_admin(&self, args: &[&str]) -> Output {
         let url = {
             let database = self.database.lock().unwrap();
-            let addresses: Vec<SocketAddr> = database.servers.iter().flatten().map(Cluster::address).collect();
+            let addresses: Vec<SocketAddr> =
+                database.servers.iter().flatten().map(Cluster::address).collect();
             database.url(&addresses)
         };
         let mut command = patron(&self.admin);
@@ -276,7 +288,8 @@ impl World {
 }
 
 fn node(dir: PathBuf, database: &Database) -> Node {
-    let ways: Vec<Proxy> = database.servers.iter().flatten().map(|server| Proxy::to(server.address())).collect();
+    let ways: Vec<Proxy> =
+        database.servers.iter().flatten().map(|server| Proxy::to(server.address())).collect();
     let addresses: Vec<SocketAddr> = ways.iter().map(Proxy::address).collect();
     Node { dir, url: database.url(&addresses), ways, process: Mutex::default(), places: RwLock::default() }
 }

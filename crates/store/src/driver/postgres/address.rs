@@ -15,6 +15,8 @@ use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::servers::Servers;
+
 /// How long one server may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// After how long a connection on which nothing comes back is given up: its server may be gone without a word.
@@ -37,7 +39,7 @@ enum Tls {
 /// A server, or several of which one is the primary, and how to connect to it.
 pub(super) struct Address {
     pub(super) config: Config,
-    pub(super) tls: MakeRustlsConnect,
+    pub(super) servers: Servers,
 }
 
 impl Address {
@@ -70,7 +72,8 @@ impl Address {
         let tls = client_config(mode, roots.as_deref())?;
         config.ssl_mode(if mode == Tls::Disable { SslMode::Disable } else { SslMode::Require });
         set_defaults(&mut config);
-        Ok(Self { config, tls: MakeRustlsConnect::new(tls) })
+        let servers = Servers::of(&config, MakeRustlsConnect::new(tls));
+        Ok(Self { config, servers })
     }
 }
 

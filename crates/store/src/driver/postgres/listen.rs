@@ -19,7 +19,7 @@ pub struct Notifications {
 
 impl Notifications {
     pub(super) async fn open(address: &Address) -> Result<Self, Fault> {
-        let connected = address.config.connect(address.tls.clone()).await;
+        let connected = address.servers.connect().await;
         let (client, mut connection) = connected.map_err(|error| Fault::of(&error))?;
         // Many notifications are one: what they tell of is in the feed.
         let (told, received) = mpsc::channel(1);

@@ -7,6 +7,7 @@
 mod address;
 mod fault;
 mod listen;
+mod servers;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -188,7 +189,7 @@ pub(super) fn check(url: &str) -> Result<()> {
 
 fn pool_of(address: &Address, size: usize, patience: Duration) -> Result<Pool> {
     let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-    let manager = Manager::from_config(address.config.clone(), address.tls.clone(), recycling);
+    let manager = Manager::from_connect(address.config.clone(), address.servers.clone(), recycling);
     let settings = Hook::async_fn(|connection, _| {
         Box::pin(async move { connection.batch_execute(SETTINGS).await.map_err(HookError::Backend) })
     });
