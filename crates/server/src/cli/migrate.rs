@@ -17,10 +17,12 @@ use super::{Failed, Session, fault, show};
 use crate::config;
 use crate::system::SystemSteadyClock;
 
-/// Nothing may serve either database meanwhile, and the destination is a new one. All is written or nothing, and read
-/// back and compared before it counts. The source stays as it is. The master key is no part of the database: the new
-/// place needs the same one. A URL with a password belongs into the environment: everybody sees the arguments.
+const RULES: &str = "Stop every `patron serve` on both first. All is written or nothing, and read back and compared \
+    before it counts. The source stays as it is. The master key is no part of a database: the new place needs the same \
+    one. A URL with a password belongs into the environment: everybody sees a command's arguments.";
+
 #[derive(Args)]
+#[command(after_help = RULES)]
 pub(super) struct Migrate {
     /// The database that is read: sqlite:PATH or postgres://… [env: PATRON_MIGRATE_FROM]
     #[arg(long, value_name = "URL")]

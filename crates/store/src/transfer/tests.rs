@@ -31,7 +31,11 @@ async fn full() -> Fixture {
     let sql = "INSERT INTO tenants (key, id, name, created) VALUES ($1, $2, 'far', 5)";
     run(sql, &[40_i64.into(), [9; 16].into()]).await;
     run("UPDATE pats SET expires = $1, last_used = 0 WHERE id = $2", &[i64::MAX.into(), id.clone()]).await;
-    run("UPDATE identities SET password_hash = '$argon2id$v=19$' WHERE id = $1", &[owner.clone()]).await;
+    run(
+        "UPDATE identities SET password_hash = '$argon2id$v=19$' WHERE id = $1",
+        std::slice::from_ref(&owner),
+    )
+    .await;
     run("INSERT INTO bootstrap_pat (tenant, pat) VALUES ($1, $2)", &[acme.into(), id]).await;
     let sql = "INSERT INTO signing_keys (kid, created, activates, retires, sealed_private, public_jwk) \
                VALUES ($1, 1, NULL, $2, $3, '{}')";
@@ -210,7 +214,7 @@ async fn an_interrupted_copy_leaves_nothing_and_may_be_repeated() {
     let late = Notify::new();
     let told = |progress| {
         if is_late(progress) {
-            late.notify_one()
+            late.notify_one();
         }
     };
     tokio::select! {
@@ -228,13 +232,13 @@ async fn an_interrupted_copy_leaves_nothing_and_may_be_repeated() {
 async fn a_source_that_somebody_changes_meanwhile_is_copied_again() {
     let (from, to) = (Fixture::new().await, Fixture::untouched(Engine::Sqlite).await);
     let mut changes = 0;
-    let changed = copy(&from.store, &to.store, |progress| {
+    let outcome = copy(&from.store, &to.store, |progress| {
         if progress.table == "sessions" && !progress.is_check && changes == 0 {
             changes += 1;
             block_in_place(|| Handle::current().block_on(from.identity(from.tenant, "late", &[])));
         }
     });
-    assert!(matches!(changed.await, Err(TransferError::Changed)));
+    assert!(matches!(outcome.await, Err(TransferError::Changed)));
     assert_eq!(changes, 1);
     assert_nothing_in(&to).await;
     copied(&from, &to).await.unwrap();
@@ -245,7 +249,9 @@ async fn a_source_that_somebody_changes_meanwhile_is_copied_again() {
 fn a_checksum_tells_apart_what_differs_anywhere() {
     let sum = |values: &[Value]| {
         let mut sum = Sha256::new();
-        values.iter().for_each(|value| add(&mut sum, value));
+        for value in values {
+            add(&mut sum, value);
+        }
         <[u8; 32]>::from(sum.finalize())
     };
     let different: [&[Value]; 8] = [
@@ -323,13 +329,13 @@ mod postgres {
         new.store.migrate().await.unwrap();
         let file = Fixture::untouched(Engine::Sqlite).await;
         for (from, to, side) in [(&server, &file, "source"), (&source, &new, "destination")] {
-            let served = if side == "source" { from } else { to };
+            let busy = if side == "source" { from } else { to };
             let serve = async {
                 for renewal in 1.. {
-                    served.store.register_node(NODE, renewal).await.unwrap();
+                    busy.store.register_node(NODE, renewal).await.unwrap();
                 }
             };
-            served.store.register_node(NODE, 0).await.unwrap();
+            busy.store.register_node(NODE, 0).await.unwrap();
             let outcome =
                 tokio::select! { outcome = copied(from, to) => outcome, () = serve => panic!("it ends") };
             let text = format!("a `patron serve` works on the {side}: stop every one of them first");
