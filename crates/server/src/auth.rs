@@ -365,6 +365,14 @@ pub enum TokenRefusal {
 }
 
 impl TokenRefusal {
+    /// Whether somebody's change may be why: one that other nodes may not know of yet.
+    pub fn is_by_change(&self) -> bool {
+        match self {
+            Self::Jwt(_) | Self::OtherTenant => false,
+            Self::Expired | Self::PatDeleted | Self::Revoked | Self::OwnerDisabled => true,
+        }
+    }
+
     /// Whether it counts as guessing: only what nobody was ever given does. A key that is not known may be one that
     /// is no longer published, so a script with a token from last week is not taken for a guesser.
     fn is_guess(&self) -> bool {

@@ -196,6 +196,16 @@ impl Store {
         }
     }
 
+    /// Waits until no node relies any more on what was before anything that is committed by now: for an answer that
+    /// rests on somebody else's change, which may not have been answered yet.
+    pub async fn settle_all(&self) -> Result<()> {
+        if self.is_shared() {
+            let last = self.db.read("settle_all", |tx| Box::pin(changes::last(tx))).await?;
+            self.settle(last).await;
+        }
+        Ok(())
+    }
+
     /// Looks again and again until all nodes say that they have applied the entry.
     async fn applied_everywhere(&self, entry: i64, committed: Steady) {
         let mut rest = FIRST_REST;

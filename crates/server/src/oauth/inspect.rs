@@ -50,15 +50,23 @@ pub async fn revoke(mut request: Request) -> Result<Answer, Failure> {
     let app = &request.app;
     app.note_use(&proven, request.address, request.tracking).await?;
     let pat = &proven.present.pat;
-    if let Ok(live) = app.judge_token(asked.token.expose(), Some(pat.tenant)).await? {
-        let caller = proven.caller(&app.catalogue);
-        caller
-            .holder()
-            .revoke(live.caller.pat == caller.pat)
-            .map_err(|refusal| OAuthError::UnauthorizedClient(refusal.to_string()))?;
-        let context = request.context(&caller);
-        let expires = Timestamp::from_millis(live.claims.exp.saturating_mul(1_000));
-        app.store.revoke_token(context, pat.tenant, live.jti, live.caller.pat, expires).await?;
-    }
+    let live = match app.judge_token(asked.token.expose(), Some(pat.tenant)).await? {
+        Ok(live) => live,
+        Err(refusal) => {
+            // This node may be the first to know of what has ended it, and the answer speaks for all.
+            if refusal.is_by_change() {
+                app.store.settle_all().await?;
+            }
+            return Ok(respond::empty(StatusCode::OK));
+        }
+    };
+    let caller = proven.caller(&app.catalogue);
+    caller
+        .holder()
+        .revoke(live.caller.pat == caller.pat)
+        .map_err(|refusal| OAuthError::UnauthorizedClient(refusal.to_string()))?;
+    let context = request.context(&caller);
+    let expires = Timestamp::from_millis(live.claims.exp.saturating_mul(1_000));
+    app.store.revoke_token(context, pat.tenant, live.jti, live.caller.pat, expires).await?;
     Ok(respond::empty(StatusCode::OK))
 }

@@ -442,6 +442,27 @@ impl<'a> Client<'a> {
         fate
     }
 
+    /// Revokes an access token, as the administrator, while somebody else ends it or its PAT: whoever of the two is
+    /// answered first, it has ended.
+    pub(crate) fn revoke_as_well(&self, node: usize, token: usize) {
+        let admin = self.model.lock().unwrap().identities[self.cast.admin].acting;
+        let text = {
+            let mut model = self.model.lock().unwrap();
+            let target = &mut model.tokens[token];
+            if *target.lives.last() {
+                target.lives.ask(false);
+            }
+            target.text.clone()
+        };
+        let request = self.signed(self.http.post(self.url(node, "/oauth/revoke")), Credential::Pat(admin));
+        let (when, back) = send(request.form(&[("token", text.as_str())]));
+        let (got, _) = self.read(back, &[(200, Got::Done)]);
+        let mut model = self.model.lock().unwrap();
+        model.tokens[token].lives.settle(got.fate(when.end));
+        let asked = Asked::Revoke { token, by: admin };
+        model.record(Event { client: self.number, node: Some(node), when, asked, got });
+    }
+
     /// Sets an identity's levels, as the administrator.
     fn lead(&mut self, node: usize, leader: usize) {
         let (path, leads) = {

@@ -9,7 +9,7 @@ use reqwest::blocking::Client as Http;
 use crate::clients::{Cast, Client};
 use crate::faults::Probe;
 use crate::history::Fate;
-use crate::model::{Asked, Credential, Model, Patch};
+use crate::model::{Asked, Credential, Got, Model, Patch};
 use crate::process::basic;
 use crate::random::Random;
 use crate::report::Quantiles;
@@ -46,6 +46,12 @@ impl Story {
             client.call(node, Credential::Token(token));
         }
         (pat, token)
+    }
+
+    /// Whether the node refuses the access token, which may be before that was answered.
+    fn refuses(&self, client: &mut Client<'_>, node: usize, token: usize) -> bool {
+        client.call(node, Credential::Token(token));
+        matches!(self.model.lock().unwrap().events.last().unwrap().got, Got::Refused)
     }
 
     /// The administrator, who finds out when writes are taken.
@@ -227,6 +233,30 @@ fn a_promoted_standby_lacks_nothing_that_was_answered() {
     }
     for token in 0..tokens {
         client.call(token % 3, Credential::Token(token));
+    }
+    story.end();
+}
+
+/// Found by the random run: a node that knew of a deletion answered a revocation at once, for there was nothing left to
+/// do, while another node did not know of either.
+#[test]
+fn a_revocation_that_finds_its_work_done_waits_for_it_as_well() {
+    let story = Story::begin(false);
+    let mut client = story.client();
+    for by_deletion in [true, false] {
+        let (pat, token) = story.known_pat(&mut client);
+        let ways = story.world.nodes[2].ways();
+        ways.iter().for_each(|way| way.stall());
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut first = story.client();
+                if by_deletion { first.delete(0, pat) } else { first.revoke(0, token) }
+            });
+            while !story.refuses(&mut client, 1, token) {}
+            client.revoke_as_well(1, token);
+            client.call(2, Credential::Token(token));
+        });
+        ways.iter().for_each(|way| way.pass());
     }
     story.end();
 }
