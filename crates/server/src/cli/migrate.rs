@@ -24,11 +24,17 @@ const RULES: &str = "Stop every `patron serve` on both first. All is written or 
 #[derive(Args)]
 #[command(after_help = RULES)]
 pub(super) struct Migrate {
-    /// The database that is read: sqlite:PATH or postgres://… [env: PATRON_MIGRATE_FROM]
-    #[arg(long, value_name = "URL")]
+    #[arg(
+        long,
+        value_name = "URL",
+        help = "The database that is read: sqlite:PATH or postgres://… [env: PATRON_MIGRATE_FROM]"
+    )]
     from: Option<OsString>,
-    /// The database that is written, new and empty: sqlite:PATH or postgres://… [env: PATRON_MIGRATE_TO]
-    #[arg(long, value_name = "URL")]
+    #[arg(
+        long,
+        value_name = "URL",
+        help = "The database that is written, new and empty: sqlite:PATH or postgres://… [env: PATRON_MIGRATE_TO]"
+    )]
     to: Option<OsString>,
 }
 
