@@ -1,7 +1,8 @@
 """Runs the sessions that the documentation shows as a newcomer would, and compares what they print with what it says.
 
 Every block of shell of a session runs in one bash, in an empty folder that is the home as well, on a terminal of 100
-columns, against a Patron that was just started; `patron` is the built binary. The block behind it holds the output.
+columns, against a Patron that was just started, or, where the session starts its own, with free ports and an empty
+PostgreSQL database; `patron` is the built binary. The block behind it holds the output.
 Ids, secrets, times and tracking ids differ each time, so they are compared by their form. `--update` writes the output
 into the documents instead.
 """
@@ -13,20 +14,28 @@ import os
 import pty
 import re
 import signal
+import socket
 import struct
 import subprocess
 import sys
 import tempfile
 import termios
 import time
+import urllib.parse
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SESSIONS = [
     ("README.md", "## A first session", "## The pages"),
+    ("README.md", "## Several nodes", "## Clients of"),
     ("docs/cli.md", "## A session", "## Where"),
 ]
 """A document, the heading of its session, and the one behind it."""
+SERVED = "127.0.0.1:8080"
+"""Where a session that starts no service of its own finds one."""
+OWN_SERVICES = re.compile(r"127\.0\.0\.1:(?:808|909)[1-9]")
+DATABASE = "postgres://patron:patron@127.0.0.1:5432/patron"
+"""The database of a session that names one."""
 BLOCK = re.compile(r"```sh\n(.*?)```\n(?:```\n(.*?)```\n)?", re.DOTALL)
 MARK = "== end of block =="
 ROWS, COLUMNS = 50, 100
@@ -44,16 +53,32 @@ def formless(text):
     return text.strip()
 
 
-def start(patron, folder):
+def free_address():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return "127.0.0.1:%d" % listener.getsockname()[1]
+
+
+def new_database(superuser):
+    """The URL of an empty database on the server that `superuser` can make some on."""
+    name = f"session_{os.getpid()}"
+    server = urllib.parse.urlsplit(superuser)
+    bare = server._replace(netloc=f"{server.username}@{server.hostname}:{server.port}").geturl()
+    environment = {**os.environ, "PGPASSWORD": urllib.parse.unquote(server.password or "")}
+    subprocess.run(["psql", "-q", "-c", f"CREATE DATABASE {name}", bare], env=environment, check=True)
+    return server._replace(path=f"/{name}").geturl()
+
+
+def start(patron, folder, environment):
+    """A service, and where it listens."""
     ready = folder / "ready.json"
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PATRON_", "SAIL_"))}
     server = subprocess.Popen(
         [patron, "serve", "--listen", "127.0.0.1:0", "--management-listen", "off", "--ready-file", ready],
         cwd=folder, env=environment, stdout=subprocess.DEVNULL,
     )
     for _ in range(6000):
         if ready.exists():
-            return server, json.loads(ready.read_text())["listen"], environment
+            return server, json.loads(ready.read_text())["listen"]
         if server.poll() is not None:
             break
         time.sleep(0.01)
@@ -61,11 +86,12 @@ def start(patron, folder):
     sys.exit("the server does not get ready")
 
 
-def run(blocks, patron, listen, folder, environment):
-    """What each block printed."""
+def run(blocks, patron, places, folder, environment):
+    """What each block printed. `places` are those that stand in the document, and those that are meant."""
     script = ["set -eu"]
     for code, _ in blocks:
-        code = code.replace("127.0.0.1:8080", listen)
+        for told, meant in places.items():
+            code = code.replace(told, meant)
         # The official client is installed where this runs.
         code = re.sub(r"^python3 -m venv venv && .*$", f"ln -s {sys.prefix} venv", code, flags=re.MULTILINE)
         script += [code, f"echo; echo '{MARK}'"]
@@ -92,26 +118,35 @@ def run(blocks, patron, listen, folder, environment):
     code = session.wait()
     signal.alarm(0)
     os.close(outer)
-    text = text.decode().replace("\r\n", "\n").replace(listen, "127.0.0.1:8080").replace(str(folder), "/home/jane")
+    text = text.decode().replace("\r\n", "\n").replace(str(folder), "/home/jane")
+    for told, meant in places.items():
+        text = text.replace(meant, told)
     printed = text.split(MARK + "\n")
     if code or len(printed) != len(blocks) + 1:
         sys.exit(f"block {len(printed)} ended with {code}; printed so far:\n{text}")
     return [text.strip("\n") for text in printed]
 
 
-def session(patron, update, document, begin, end):
+def session(patron, postgres, update, document, begin, end):
     """Runs one session; how many of its blocks print what they should, and how many do not."""
     path = ROOT / document
     text = path.read_text()
     first, last = text.index(f"{begin}\n"), text.index(f"\n{end}") + 1
     blocks = [match.groups() for match in BLOCK.finditer(text[first:last])]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PATRON_", "SAIL_"))}
+    places = {place: free_address() for place in OWN_SERVICES.findall(text[first:last])}
+    if DATABASE in text[first:last]:
+        places[DATABASE] = new_database(postgres)
     with tempfile.TemporaryDirectory() as name:
-        server, listen, environment = start(patron, Path(name))
+        server = None
+        if not places:
+            server, places[SERVED] = start(patron, Path(name), environment)
         try:
-            printed = run(blocks, patron, listen, Path(name), environment)
+            printed = run(blocks, patron, places, Path(name), environment)
         finally:
-            server.send_signal(signal.SIGTERM)
-            server.wait(60)
+            if server:
+                server.send_signal(signal.SIGTERM)
+                server.wait(60)
     if update:
         outputs = iter(printed)
 
@@ -132,10 +167,11 @@ def session(patron, update, document, begin, end):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--patron", required=True, type=Path)
+    parser.add_argument("--postgres", required=True, help="URL of a database whose user may make others")
     parser.add_argument("--update", action="store_true")
     arguments = parser.parse_args()
     patron = arguments.patron.resolve()
-    results = [session(patron, arguments.update, *each) for each in SESSIONS]
+    results = [session(patron, arguments.postgres, arguments.update, *each) for each in SESSIONS]
     passed, failed = (sum(counts) for counts in zip(*results))
     print(f"{passed} passed, {failed} failed")
     sys.exit(1 if failed else 0)

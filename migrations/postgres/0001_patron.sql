@@ -109,12 +109,13 @@ CREATE TABLE audit_events (
     status TEXT COLLATE "C" NOT NULL,
     attributes TEXT COLLATE "C" NOT NULL
 );
--- Lists are newest first, by when it happened; `seq`, which every index ends with, settles what happened at once.
-CREATE INDEX audit_events_listed ON audit_events (tenant, created);
-CREATE INDEX audit_events_by_actor ON audit_events (tenant, actor_id, created);
-CREATE INDEX audit_events_by_target ON audit_events (tenant, target_id, created);
-CREATE INDEX audit_events_by_name ON audit_events (tenant, technical_name, created);
+-- Lists are newest first, by when it happened; `seq` settles what happened at once.
+CREATE INDEX audit_events_listed ON audit_events (tenant, created, seq);
+CREATE INDEX audit_events_by_actor ON audit_events (tenant, actor_id, created, seq);
+CREATE INDEX audit_events_by_target ON audit_events (tenant, target_id, created, seq);
+CREATE INDEX audit_events_by_name ON audit_events (tenant, technical_name, created, seq);
 
--- Small letters for capitals of every script. With the order of the columns `LOWER` knows those of ASCII alone.
+-- Small letters for capitals of every script, and one for both small sigmas, of which a capital becomes the one or the
+-- other by where it stands. With the order of the columns `LOWER` knows those of ASCII alone.
 CREATE FUNCTION fold(given TEXT) RETURNS TEXT LANGUAGE SQL IMMUTABLE STRICT PARALLEL SAFE
-    RETURN LOWER(given COLLATE "und-x-icu");
+    RETURN TRANSLATE(LOWER(given COLLATE "und-x-icu"), 'ς', 'σ');

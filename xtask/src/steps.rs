@@ -266,20 +266,21 @@ fn doc_tests(workshop: &Workshop) -> Result<(), Stop> {
 }
 
 fn python_client(workshop: &Workshop) -> Result<(), Stop> {
-    against_binary(workshop, "e2e/python_client.py")
+    against_binary(workshop, "e2e/python_client.py", &[])
 }
 
 fn sessions(workshop: &Workshop) -> Result<(), Stop> {
     need_program("bash", "bash")?;
     need_program("curl", "curl")?;
-    against_binary(workshop, "e2e/sessions.py")
+    let cluster = workshop.postgres()?;
+    against_binary(workshop, "e2e/sessions.py", &["--postgres", cluster])
 }
 
 /// Runs a script against the binary, which is built by itself, with the features that a user's has and no test's.
-fn against_binary(workshop: &Workshop, script: &str) -> Result<(), Stop> {
+fn against_binary(workshop: &Workshop, script: &str, arguments: &[&str]) -> Result<(), Stop> {
     let python = workshop.python("e2e/requirements.txt")?;
     run_shown(workshop.cargo().args(["build", "--package", "patron", "--bin", "patron", "--locked"]))?;
     let mut command = Command::new(python);
-    command.arg(script).arg("--patron").arg(workshop.built("patron"));
+    command.arg(script).arg("--patron").arg(workshop.built("patron")).args(arguments);
     run_shown(command.current_dir(workshop.root()))
 }

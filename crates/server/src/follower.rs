@@ -84,6 +84,9 @@ impl<'a> Node<'a> {
             };
             let outcome = self.told(outcome);
             self.follower.done(outcome);
+            if outcome == Outcome::Registered {
+                self.app.store.note_registered(self.id, self.follower.registered());
+            }
             if outcome == Outcome::Renewed {
                 self.trust.set(self.follower.trusted_until());
             }
@@ -135,8 +138,6 @@ impl<'a> Node<'a> {
         let mut following = store.following().await?;
         let changes = following.changes_after(self.place).await?;
         self.follower.done(Outcome::Read { asked, last: changes.last.seq });
-        // First: what is loaded while they are applied has to have them.
-        store.note_applied(changes.last.seq);
         memory.apply(&changes).await?;
         self.place = changes.last;
         let Step::Renew { seen, renewals } = self.follower.done(Outcome::Applied) else {

@@ -240,6 +240,17 @@ impl Memory {
         }
     }
 
+    /// The same, without waiting for a lease that is over: for what is good without it, if perhaps not the newest.
+    ///
+    /// # Errors
+    /// As [`Memory::refresh`].
+    pub async fn refresh_at_once(&self) -> Result<()> {
+        match &self.truth {
+            Truth::Lease(trust) if !trust.holds() => Err(Error::unavailable("the lease on memory is over")),
+            _ => self.refresh().await,
+        }
+    }
+
     async fn catch_up(&self, known: &AtomicI64) -> Result<()> {
         let mut seen = self.seen.lock().await;
         // Asked before the feed is read: what is committed in between shows as another version next time.

@@ -141,7 +141,8 @@ mod tests {
             let dir = tempfile::tempdir().unwrap();
             let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_800_000_000_000)));
             let url = format!("sqlite:{}", dir.path().join("patron.db").display());
-            let store = Store::open(&url, clock.clone(), Arc::new(SystemEntropy)).await.unwrap();
+            let store =
+                Store::open(&url, clock.clone(), Arc::new(SystemEntropy), clock.clone()).await.unwrap();
             Self { store, clock, dir }
         }
 

@@ -194,8 +194,11 @@ mod tests {
         enter_all.await.unwrap();
     }
 
+    /// What a reader is told that has come so far.
     async fn after(fixture: &Fixture, seen: i64) -> Option<Vec<Change>> {
-        let seen = Place { seq: seen, entry: None };
+        let rows = fixture.rows("SELECT seq, kind, subject, created FROM changes").await;
+        let mut places = rows.iter().map(|row| place(row).unwrap());
+        let seen = places.find(|place| place.seq == seen).unwrap_or(Place { seq: seen, entry: None });
         fixture.store.changes_after(seen).await.unwrap().entries
     }
 

@@ -22,6 +22,7 @@ pub mod tenants;
 #[cfg(test)]
 mod testing;
 pub mod tokens;
+pub mod transfer;
 
 use std::sync::Arc;
 
@@ -30,7 +31,7 @@ use patron_core::clock::{Clock, Entropy, SteadyClock};
 use patron_core::{Error, Result};
 
 use crate::driver::{BoxFuture, Database, Options, Tx};
-use crate::migrate::Migration;
+use crate::migrate::{MigrateError, Migration};
 use crate::nodes::Progress;
 
 macro_rules! migrations {
@@ -73,9 +74,27 @@ impl Store {
         entropy: Arc<dyn Entropy>,
         steady: Arc<dyn SteadyClock>,
     ) -> Result<Self, OpenError> {
+        let store = Self::open_as_it_is(url, clock, entropy, steady).await?;
+        store.migrate().await.map_err(|e| OpenError(e.to_string()))?;
+        Ok(store)
+    }
+
+    /// Opens the database at `url`, of whatever schema it is, for [`transfer::copy`].
+    ///
+    /// # Errors
+    /// A text for the operator: the file cannot be opened or is no database.
+    pub async fn open_as_it_is(
+        url: &str,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        steady: Arc<dyn SteadyClock>,
+    ) -> Result<Self, OpenError> {
         let db = Database::open(url, Options::default()).await.map_err(|e| OpenError::new(&e))?;
-        migrate::migrate(&db, migrations(&db), clock.now()).await.map_err(|e| OpenError(e.to_string()))?;
         Ok(Self { db, clock, entropy, steady, progress: Arc::default() })
+    }
+
+    async fn migrate(&self) -> Result<(), MigrateError> {
+        migrate::migrate(&self.db, migrations(&self.db), self.clock.now()).await
     }
 
     /// Whether the database answers and its schema is this program's.
@@ -134,18 +153,18 @@ impl Store {
         Ok(value)
     }
 
-    /// Reads what will be kept in memory: nothing that is older than what was applied to it.
+    /// Reads what will be kept in memory, on a server that has this process's registration.
     async fn recall<T, F>(&self, name: &'static str, work: F) -> Result<T>
     where
         F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + Sync + 'static,
         T: Send + 'static,
     {
-        let (store, work) = (self.clone(), Arc::new(work));
+        let (registered, work) = (self.registered(), Arc::new(work));
         self.db
             .read(name, move |tx| {
-                let (store, work) = (store.clone(), Arc::clone(&work));
+                let work = Arc::clone(&work);
                 Box::pin(async move {
-                    store.refuse_older(tx).await?;
+                    nodes::refuse_left_behind(tx, registered).await?;
                     work(tx).await
                 })
             })
@@ -272,6 +291,15 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[tokio::test]
+    async fn small_letters_are_the_same_ones_on_every_engine() {
+        let fixture = Fixture::new().await;
+        let rows =
+            fixture.rows("SELECT FOLD('ABC xyz'), FOLD('ÄÉΣ Straße'), FOLD('ΟΔΟΣ οδος'), FOLD('')").await;
+        let folded = [0, 1, 2, 3].map(|column| rows[0].text(column).unwrap());
+        assert_eq!(folded, ["abc xyz", "äéσ straße", "οδοσ οδοσ", ""]);
     }
 
     #[tokio::test]

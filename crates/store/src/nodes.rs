@@ -1,12 +1,12 @@
 //! The processes that keep in memory what they have read of a database that several share: how they follow its
 //! changes, and how a change waits for them. The rules are [`patron_core::coherence`]'s.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
-use patron_core::Result;
-use patron_core::coherence::{NodeRow, Roll, Steady, Terms, Verdict, Wait};
+use patron_core::coherence::{NodeRow, RENEWAL_MILLIS, Roll, Steady, Terms, Verdict, Wait};
 use patron_core::id::NodeId;
+use patron_core::{Error, Result};
 use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
 
@@ -18,11 +18,13 @@ use crate::driver::{Notifications, Open, Row, Tx};
 /// a reading, a writing and a wait for the disk to apply an entry.
 const FIRST_REST: Duration = Duration::from_millis(2);
 const LONGEST_REST: Duration = Duration::from_millis(50);
+/// How often it is looked whether a node that is there renews its row.
+const WATCHING_REST: Duration = Duration::from_millis(RENEWAL_MILLIS / 4);
 
 /// What a process knows of how far the nodes are.
 pub(crate) struct Progress {
-    /// What this process has applied to its memory, if it has one.
-    applied: AtomicI64,
+    /// This process's row, if it has one, and the number of the registration in force.
+    registered: RwLock<Option<(NodeId, i64)>>,
     /// Held by the one that looks at the nodes' rows for all that wait.
     looking: Mutex<Looking>,
 }
@@ -37,7 +39,7 @@ struct Looking {
 impl Default for Progress {
     fn default() -> Self {
         Self {
-            applied: AtomicI64::new(0),
+            registered: RwLock::default(),
             looking: Mutex::new(Looking { roll: Roll::new(Terms::STANDARD), began: Steady(0), seen: 0 }),
         }
     }
@@ -88,24 +90,15 @@ impl Store {
         self.db.reconnect();
     }
 
-    /// Notes what has been applied to this process's memory. What is loaded into it from now on is no older.
-    pub fn note_applied(&self, seq: i64) {
-        self.progress.applied.store(seq, Ordering::Release);
+    /// Notes the registration in force of this process's row. What is loaded into its memory from now on is read on a
+    /// server that has it.
+    pub fn note_registered(&self, id: NodeId, renewals: i64) {
+        *self.progress.registered.write().unwrap_or_else(PoisonError::into_inner) = Some((id, renewals));
     }
 
-    /// Refuses what a server says that lacks something which was applied to this process's memory: a primary of
-    /// yesterday, still reachable.
-    pub(crate) async fn refuse_older(&self, tx: &mut Tx) -> Result<()> {
-        if !self.is_shared() {
-            return Ok(());
-        }
-        let applied = self.progress.applied.load(Ordering::Acquire);
-        let last = changes::last(tx).await?;
-        if last < applied {
-            let cause = format!("the database server is at change {last}, and {applied} was seen already");
-            return Err(patron_core::Error::unavailable(cause));
-        }
-        Ok(())
+    /// The registration that a server must have, to be read for this process's memory.
+    pub(crate) fn registered(&self) -> Option<(NodeId, i64)> {
+        *self.progress.registered.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Enters a node's row as one that has applied nothing, or sets it so if it is there and of an earlier renewal.
@@ -151,6 +144,23 @@ impl Store {
                 })
             })
             .await
+    }
+
+    /// Watches the nodes' rows until it is known that no node lives, and gives those that dead ones have left; `None`
+    /// as soon as one is seen to live. It takes longer than a lease where there are any.
+    pub(crate) async fn rows_of_the_dead(&self) -> Result<Option<Vec<NodeRow>>> {
+        let mut roll = Roll::new(Terms::STANDARD);
+        let (first, _) = self.nodes().await?;
+        loop {
+            let (rows, _) = self.nodes().await?;
+            if rows.iter().any(|row| !first.contains(row)) {
+                return Ok(None);
+            }
+            if roll.observe(&rows, self.steady.steady()).len() == rows.len() {
+                return Ok(Some(rows));
+            }
+            sleep(WATCHING_REST).await;
+        }
     }
 
     /// Strikes nodes that have been seen standing still for longer than a lease.
@@ -217,6 +227,14 @@ impl Store {
 /// How long it is from `now` until `then`, and a little more, so that it has come.
 fn until(then: Steady, now: Steady) -> Duration {
     Duration::from_millis(then.0.saturating_sub(now.0) + 1)
+}
+
+/// Refuses a server that lacks the registration: a primary of yesterday, still reachable.
+pub(crate) async fn refuse_left_behind(tx: &mut Tx, registered: Option<(NodeId, i64)>) -> Result<()> {
+    let Some((id, renewals)) = registered else { return Ok(()) };
+    let sql = "SELECT 1 FROM nodes WHERE id = $1 AND renewals >= $2";
+    let there = tx.query_opt(sql, &[id.into(), renewals.into()]).await?;
+    there.map(drop).ok_or_else(|| Error::unavailable("the database server lacks this node's registration"))
 }
 
 fn node(row: &Row) -> Result<NodeRow> {

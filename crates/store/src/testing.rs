@@ -22,13 +22,14 @@ use crate::sessions::SessionLimits;
 /// How long sessions live here.
 pub(crate) const LIMITS: SessionLimits = SessionLimits { idle_seconds: 1_800, absolute_seconds: 43_200 };
 
-/// Bytes that never repeat, in an order that no id should depend on.
-struct Counter(AtomicU64);
+/// Bytes that never repeat, in another fixture neither, in an order that no id should depend on.
+struct Counter;
 
 impl Entropy for Counter {
     fn fill(&self, bytes: &mut [u8]) {
+        static LAST: AtomicU64 = AtomicU64::new(1);
         for chunk in bytes.chunks_mut(8) {
-            let next = self.0.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            let next = LAST.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9E37_79B9_7F4A_7C15);
             chunk.copy_from_slice(&next.to_le_bytes()[..chunk.len()]);
         }
     }
@@ -50,13 +51,20 @@ impl Fixture {
     }
 
     pub(crate) async fn on(engine: Engine) -> Self {
+        let fixture = Self::untouched(engine).await;
+        fixture.store.migrate().await.unwrap();
+        let tenant = fixture.store.create_tenant(operator(), TenantName::default_tenant()).await.unwrap().key;
+        Self { tenant, ..fixture }
+    }
+
+    /// A database without anything in it, a schema neither.
+    pub(crate) async fn untouched(engine: Engine) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let url = engine.empty_database(&directory.path().join("patron.db"));
         let clock = Arc::new(ManualClock::new(Timestamp::parse("2027-03-01T12:00:00Z").unwrap()));
-        let entropy = Arc::new(Counter(AtomicU64::new(1)));
-        let store = Store::open(&url, clock.clone(), entropy, clock.clone()).await.unwrap();
-        let tenant = store.create_tenant(operator(), TenantName::default_tenant()).await.unwrap().key;
-        Self { store, clock, tenant, engine, url, _directory: directory }
+        let store =
+            Store::open_as_it_is(&url, clock.clone(), Arc::new(Counter), clock.clone()).await.unwrap();
+        Self { store, clock, tenant: TenantKey(0), engine, url, _directory: directory }
     }
 
     /// Runs a statement that is none of Patron's; the number of rows that it changed.
@@ -89,7 +97,7 @@ impl Fixture {
     pub(crate) fn force(&self, sql: &str) {
         match self.engine {
             Engine::Sqlite => {
-                self.file().execute_batch(&format!("PRAGMA foreign_keys = OFF; {sql}")).unwrap()
+                self.file().execute_batch(&format!("PRAGMA foreign_keys = OFF; {sql}")).unwrap();
             }
             Engine::Postgres => {
                 psql_at(&self.url, &format!("SET session_replication_role = replica; {sql}"));

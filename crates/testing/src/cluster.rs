@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -195,6 +196,22 @@ impl Cluster {
         // that is asked for then is made after the background has read the settings too.
         self.log.wait_for(mark, "received SIGHUP");
         self.psql(FIRST_DATABASE, "CHECKPOINT");
+    }
+
+    /// Has it take connections with TLS as well, with a certificate for `name` that is its own authority. Where that
+    /// certificate is.
+    pub fn enable_tls(&mut self, name: &str) -> PathBuf {
+        let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+        let (certificate, key) = (self.folder.join("server.crt"), self.folder.join("server.key"));
+        for (path, text) in [(&certificate, made.cert.pem()), (&key, made.signing_key.serialize_pem())] {
+            fs::write(path, text).unwrap();
+            fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+            self.programs.give(path);
+        }
+        self.configure("ssl_cert_file", Some(&certificate.display().to_string()));
+        self.configure("ssl_key_file", Some(&key.display().to_string()));
+        self.configure("ssl", Some("on"));
+        certificate
     }
 
     /// Another cluster that follows this one by streaming replication, and has begun to stream. It takes over this

@@ -1,12 +1,15 @@
 //! The command line: one clap definition, a file a command group.
 //!
 //! JSON goes to stdout alone, everything else to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage (contract
-//! section 1). The commands of the service stand on its settings; those of [`client`] know nothing of them.
+//! section 1). The commands of the service stand on its settings; those of [`client`], and [`migrate`], know nothing of
+//! them.
 
 mod admin;
 mod bootstrap;
 mod client;
 mod fault;
+mod lock;
+mod migrate;
 mod open;
 mod serve;
 mod show;
@@ -48,6 +51,8 @@ enum Command {
     Bootstrap(OfService<bootstrap::BootstrapArgs>),
     /// Act on the database itself, also while the service runs
     Admin(OfService<admin::Admin>),
+    /// Copy everything from one database into a new one, such as from SQLite to PostgreSQL and back
+    Migrate(migrate::Migrate),
     /// Look at the settings
     Config(OfService<ConfigArgs>),
     #[command(flatten)]
@@ -119,18 +124,26 @@ impl Cli {
                 let session = session(flags)?;
                 runtime()?.block_on(admin::run(&session, args))
             }
+            Some(Command::Migrate(args)) => {
+                outer.first_given().map_or(Ok(()), refuse_flag)?;
+                runtime()?.block_on(migrate::run(&args, json))
+            }
             Some(Command::Config(OfService { args, flags })) => {
                 let ConfigCommand::Check = args.command;
                 let session = session(flags)?;
                 let text = if json { show::pretty(&session.loaded.json()) } else { session.loaded.table() };
                 show::out(&text)
             }
-            Some(Command::Client(command)) => match outer.first_given() {
-                Some(flag) => Err(fault::usage(format!("{flag} is the service's, not this command's"))),
-                None => client::run(command, json, Cli::command),
-            },
+            Some(Command::Client(command)) => {
+                outer.first_given().map_or(Ok(()), refuse_flag)?;
+                client::run(command, json, Cli::command)
+            }
         }
     }
+}
+
+fn refuse_flag(flag: &str) -> Result<(), Failed> {
+    Err(fault::usage(format!("{flag} is the service's, not this command's")))
 }
 
 impl Session {

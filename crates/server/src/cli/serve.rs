@@ -1,8 +1,7 @@
 //! `patron serve`: the service, from an empty folder to the last request.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,6 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 
+use super::lock::lock;
 use super::{Failed, Session, bootstrap};
 use crate::app::App;
 use crate::config::{Settings, Source};
@@ -37,7 +37,7 @@ pub(super) async fn run(mut session: Session, args: Serve) -> Result<(), Failed>
     let mut signals = Signals::new()?;
 
     session.data_dir()?;
-    let _lock = session.settings.sqlite_path().map(lock).transpose()?;
+    let _lock = session.settings.sqlite_path().map(lock_alone).transpose()?;
     let listener = bind("listen", session.settings.listen).await?;
     let management = match session.settings.management_listen {
         Some(address) => Some(bind("management_listen", address).await?),
@@ -172,35 +172,13 @@ fn failure(ended: Result<Result<(), &'static str>, JoinError>) -> Option<Failed>
     Some(failed.into())
 }
 
-/// Keeps other servers off the same file, by whatever name it is called: they would each count rate limits and uses
-/// for themselves.
-fn lock(database: &Path) -> Result<File, Failed> {
-    let mut path = canonical(database).into_os_string();
-    path.push(".lock");
-    let path = PathBuf::from(path);
-    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
-    let file = file.map_err(|error| format!("{} cannot be opened: {error}", path.display()))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => {
-            Err(format!("another patron serves {} already; one server a SQLite file", database.display())
-                .into())
-        }
-        Err(std::fs::TryLockError::Error(error)) => {
-            Err(format!("{} cannot be locked: {error}", path.display()).into())
-        }
-    }
-}
-
-/// The path without symbolic links, also of a file that is still to be made. What cannot be resolved stays as it is:
-/// it cannot be opened either, which tells why.
-fn canonical(file: &Path) -> PathBuf {
-    let in_folder = || {
-        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let folder = folder.unwrap_or(Path::new(".")).canonicalize().ok()?;
-        Some(folder.join(file.file_name()?))
+/// Keeps other servers off the same file: they would each count rate limits and uses for themselves.
+fn lock_alone(database: &Path) -> Result<File, Failed> {
+    let taken = || {
+        let file = database.display();
+        format!("another patron serves {file} already, or migrates it; one server a SQLite file").into()
     };
-    file.canonicalize().ok().or_else(in_folder).unwrap_or_else(|| file.to_owned())
+    lock(database)?.ok_or_else(taken)
 }
 
 async fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener, Failed> {
@@ -262,21 +240,5 @@ mod tests {
         assert!(tasks.lost().now_or_never().is_none());
         tasks.spawn("one that ends", async {});
         assert_eq!(tasks.lost().await.to_string(), "a part of the service ended by itself");
-    }
-
-    #[test]
-    fn a_file_has_one_path_by_whatever_name() {
-        let dir = tempfile::tempdir().unwrap();
-        let real = dir.path().canonicalize().unwrap();
-        std::os::unix::fs::symlink(&real, real.join("folder")).unwrap();
-        std::os::unix::fs::symlink(real.join("patron.db"), real.join("other.db")).unwrap();
-        let expected = real.join("patron.db");
-        // Before it is made, and afterwards.
-        assert_eq!(canonical(&real.join("folder/patron.db")), expected);
-        File::create(&expected).unwrap();
-        for name in ["patron.db", "other.db", "folder/other.db", "folder/./patron.db"] {
-            assert_eq!(canonical(&real.join(name)), expected, "{name}");
-        }
-        assert_eq!(canonical(Path::new("nowhere/patron.db")), Path::new("nowhere/patron.db"));
     }
 }

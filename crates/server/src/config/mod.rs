@@ -27,6 +27,7 @@ use url::Url;
 pub use show::settings_markdown;
 pub use table::{SETTINGS, Setting};
 use value::Raw;
+pub(crate) use value::{database_url, sqlite_file};
 
 /// The heading that the flags stand under in a command's help.
 pub const FLAGS_HEADING: &str = "Settings";

@@ -86,9 +86,10 @@ pub const SETTINGS: &[Setting] = &[
         key: "database_url",
         env: Some("PATRON_DATABASE_URL"),
         flag: Some(("--database-url", |flags| flags.database_url.as_ref())),
-        takes: "`sqlite:<path>`",
+        takes: "`sqlite:<path>` or `postgres://user:password@host/database`",
         default: "`sqlite:<data_dir>/patron.db`",
-        about: "The database. A relative path is relative to the current folder.",
+        about: "The database. A relative path is relative to the current folder. A PostgreSQL may be shared by several \
+                nodes; TLS and failover are in [operating.md](operating.md#several-nodes).",
         set: |s, raw| raw.checked(value::database_url).map(|url| s.database_url = url),
         show: |s| json!(show::mask_url(&s.database_url)),
         ..PLAIN

@@ -513,8 +513,6 @@ fn the_database_lies_in_the_data_folder_unless_told_otherwise() {
 #[test]
 fn databases_that_are_not_served_are_refused_without_their_password() {
     for url in [
-        "postgres://u:hunter2@db/patron",
-        "postgresql://u:hunter2@db/patron",
         "mysql://u:hunter2@db/patron",
         "host=db password=hunter2",
         "sqlite:",
@@ -528,8 +526,27 @@ fn databases_that_are_not_served_are_refused_without_their_password() {
         assert!(problems[0].contains("sqlite:<path>") || problems[0].contains(":memory:"), "{problems:?}");
         assert!(!problems[0].contains("hunter2"), "{problems:?}");
     }
-    let problems = env("PATRON_DATABASE_URL", "postgres://u@db/p").problems();
-    assert!(problems[0].contains("this build serves SQLite"), "{problems:?}");
+    for (url, expected) in [
+        ("postgres://u:hunter2@db:port/patron", "is not as postgres://"),
+        ("postgres://u:hunter2@db/patron?sslmode=prefer", "disable, require or verify-full"),
+        ("postgres://u:hunter2@db/patron?sslrootcert=/nowhere.pem", "sslrootcert: /nowhere.pem"),
+        ("postgresql:///patron?user=u&password=hunter2", "names no host"),
+    ] {
+        let problems = env("PATRON_DATABASE_URL", url).problems();
+        assert!(
+            problems[0].starts_with("PATRON_DATABASE_URL: ") && problems[0].contains(expected),
+            "{problems:?}"
+        );
+        assert!(!problems[0].contains("hunter2"), "{problems:?}");
+    }
+}
+
+#[test]
+fn a_database_on_servers_is_no_file() {
+    for url in ["postgres://u:p@db/patron", "postgresql://u@one:5432,two:5433/patron?sslmode=require"] {
+        let settings = env("PATRON_DATABASE_URL", url).settings();
+        assert_eq!((settings.database_url.as_str(), settings.sqlite_path()), (url, None));
+    }
 }
 
 #[test]

@@ -128,13 +128,13 @@ pub(super) fn address_or_off(text: &str) -> Result<Option<SocketAddr>, String> {
 }
 
 /// What follows `sqlite:` or `sqlite://`.
-pub(super) fn sqlite_file(url: &str) -> Option<&str> {
+pub(crate) fn sqlite_file(url: &str) -> Option<&str> {
     let path = url.strip_prefix("sqlite:")?;
     Some(path.strip_prefix("//").unwrap_or(path))
 }
 
 /// Never says what was given: it may hold a password.
-pub(super) fn database_url(text: &str) -> Result<String, String> {
+pub(crate) fn database_url(text: &str) -> Result<String, String> {
     if text.starts_with("postgres://") || text.starts_with("postgresql://") {
         return patron_store::driver::check_url(text).map(|()| text.to_owned());
     }

@@ -82,7 +82,7 @@ pub async fn authorization_server(request: Request) -> Result<Answer, Failure> {
 pub async fn jwks(request: Request) -> Result<Answer, Failure> {
     let app = &request.app;
     // Out of reach of the database the keys in memory are still good.
-    if let Err(error) = app.memory.refresh().await {
+    if let Err(error) = app.memory.refresh_at_once().await {
         tracing::warn!(cause = error.cause(), "the signing keys could not be looked up anew");
     }
     let keys = app.memory.keys().jwks_json(app.clock.now());

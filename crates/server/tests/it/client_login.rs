@@ -199,16 +199,25 @@ fn the_services_settings_are_nothing_to_the_client() {
             "{help}"
         );
     }
-    // The service's commands take them on either side of their names.
-    let data = home.folder.data.to_str().unwrap();
-    let lists = [
-        vec!["--data-dir", data, "admin", "pat", "list"],
-        vec!["admin", "--data-dir", data, "pat", "list"],
-        vec!["admin", "pat", "list", "--data-dir", data],
-        vec!["--data-dir", "nowhere", "admin", "pat", "list", "--data-dir", data],
-    ];
-    for args in lists {
-        assert!(home.json(&args).as_array().is_some_and(|list| list.len() == 1), "{args:?}");
+}
+
+/// The data folder says where the database is when it is a file.
+mod sqlite {
+    use super::*;
+
+    #[test]
+    fn the_services_commands_take_its_settings_on_either_side_of_their_names() {
+        let home = Home::logged_in();
+        let data = home.folder.data.to_str().unwrap();
+        let lists = [
+            vec!["--data-dir", data, "admin", "pat", "list"],
+            vec!["admin", "--data-dir", data, "pat", "list"],
+            vec!["admin", "pat", "list", "--data-dir", data],
+            vec!["--data-dir", "nowhere", "admin", "pat", "list", "--data-dir", data],
+        ];
+        for args in lists {
+            assert!(home.json(&args).as_array().is_some_and(|list| list.len() == 1), "{args:?}");
+        }
+        assert_eq!(run_json(&home.folder.data, &["admin", "pat", "list"]).as_array().unwrap().len(), 1);
     }
-    assert_eq!(run_json(&home.folder.data, &["admin", "pat", "list"]).as_array().unwrap().len(), 1);
 }

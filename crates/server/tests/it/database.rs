@@ -5,6 +5,10 @@ use std::{fs, thread};
 use patron_store::driver::{self, BoxFuture, Options, Row, Tx, Value};
 use patron_testing::Engine;
 
+/// What SQLite has by that name, so that statements need not be written twice.
+const RANDOMBLOB: &str = "CREATE OR REPLACE FUNCTION randomblob(length INTEGER) RETURNS BYTEA LANGUAGE SQL AS $$ \
+     SELECT substring(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) FROM 1 FOR length) $$";
+
 /// A test's own way to the database: what no statement of Patron's does. Calls block, in async tests too.
 pub(crate) struct Database {
     url: String,
@@ -12,20 +16,15 @@ pub(crate) struct Database {
 
 impl Database {
     pub(crate) fn at(url: &str) -> Self {
-        let database = Self { url: url.to_owned() };
-        if Engine::of_this_run() == Engine::Postgres {
-            // What SQLite has by that name, so that statements need not be written twice.
-            database.script(
-                "CREATE OR REPLACE FUNCTION randomblob(length INTEGER) RETURNS BYTEA LANGUAGE SQL AS $$ \
-                 SELECT substring(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) FROM 1 FOR length) $$",
-            );
-        }
-        database
+        Self { url: url.to_owned() }
     }
 
-    /// Runs a statement; the number of rows that it changed.
+    /// Runs a statement, which may call SQLite's `randomblob`; the number of rows that it changed.
     #[track_caller]
     pub(crate) fn execute(&self, sql: &str, params: &[Value]) -> u64 {
+        if Engine::of_this_run() == Engine::Postgres && sql.contains("randomblob") {
+            self.script(RANDOMBLOB);
+        }
         let (sql, params) = (known(sql), params.to_vec());
         self.write(move |tx| {
             let params = params.clone();

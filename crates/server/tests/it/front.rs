@@ -55,7 +55,7 @@ async fn every_answer_is_counted_once_by_its_status() {
     let answer = patron.front.answer(PEER, exchange(|| panic!("on purpose"))).await;
     assert_eq!((answer.status().as_u16(), requests(&patron, "exchange", 500)), (500, 1));
     // A database that is gone, found out before the endpoint and by it.
-    patron.app.store.close().await;
+    patron.lose_database().await;
     patron.send(Call::get(PATS).host("nobody.tenants.test")).await.expect(503);
     patron.send(Call::get(PATS).auth(&admin)).await.expect(503);
     assert_eq!((requests(&patron, "unmatched", 503), requests(&patron, "list", 503)), (1, 1));

@@ -76,9 +76,8 @@ async fn a_node_that_ends_leaves_its_counts_to_the_others() {
     }
     let (_stop, stopped) = watch::channel(true);
     reconcile::run(Arc::clone(&patron.app), stopped).await;
-    let file = rusqlite::Connection::open(patron.dir.path().join("patron.db")).unwrap();
-    let counted: i64 = file.query_row("SELECT COUNT(*) FROM hits", [], |row| row.get(0)).unwrap();
-    assert_eq!(counted, 1, "the client's requests");
+    let counted = patron.database().row("SELECT COUNT(*) FROM hits", &[]);
+    assert_eq!(counted.int(0).unwrap(), 1, "the client's requests");
 }
 
 #[tokio::test]

@@ -380,7 +380,7 @@ fn expect_unavailable(uri: &str, reply: &Reply) {
 async fn a_database_out_of_reach_is_503_everywhere_and_nothing_else() {
     let patron = Patron::start().await;
     let bearer = patron.bearer(&patron.admin).await;
-    patron.app.store.close().await;
+    patron.lose_database().await;
     // What holds nobody's data, or only public keys, is served from memory.
     let needs_none = ["oauth-info", "oauth-info-preflight", "jwks", "metadata", "openapi", "docs"];
     let mut asked = 0;

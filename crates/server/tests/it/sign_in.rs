@@ -426,7 +426,7 @@ async fn an_outage_is_never_a_wrong_password() {
 
     let mut other = patron.stranger();
     other.get(SIGN_IN).await.expect(200);
-    patron.app.store.close().await;
+    patron.lose_database().await;
     let reply = other.post(SIGN_IN, &fields).await.expect(503);
     assert_eq!(reply.header("retry-after"), Some("2"));
     assert_eq!(reply.header("content-type"), Some("text/html; charset=utf-8"));

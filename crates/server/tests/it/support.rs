@@ -13,6 +13,7 @@ use patron::keys::{self, MasterKey};
 use patron::system::SystemEntropy;
 use patron_core::audit::{Context, Party};
 use patron_core::clock::{Clock, Entropy, ManualClock};
+use patron_core::coherence::Terms;
 use patron_core::id::{IdentityId, PatId, TenantKey, TrackingId};
 use patron_core::identity::{Draft as IdentityDraft, Identity};
 use patron_core::name::TenantName;
@@ -180,6 +181,14 @@ impl Patron {
         let creation = Creation { owner: owner.id, managed, per_owner: u32::MAX };
         let (pat, secret) = self.app.store.create_pat(operator(), owner.tenant, creation, new).await.unwrap();
         Pat { id: pat.id.to_string(), secret: secret.expose().to_owned(), owner: owner.id.to_string() }
+    }
+
+    /// From now on the database is out of reach, and nothing that is in memory may be relied on any more.
+    pub(crate) async fn lose_database(&self) {
+        self.app.store.close().await;
+        if self.app.store.is_shared() {
+            self.clock.advance_millis(Terms::STANDARD.lease().cast_signed());
+        }
     }
 
     /// The access token of an exchange, as an `Authorization` header.

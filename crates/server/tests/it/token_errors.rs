@@ -238,7 +238,7 @@ async fn a_deleted_pat_is_remembered_for_ninety_days() {
 async fn a_database_out_of_reach() {
     let patron = Patron::start().await;
     let token = patron.access_token(&patron.admin).await;
-    patron.app.store.close().await;
+    patron.lose_database().await;
     let inspect = Call::post("/oauth/introspect").auth(&patron.admin.basic()).form(&[("token", &token)]);
     for call in [patron.admin.exchange(), inspect] {
         let reply = patron.send(call).await.expect(503);

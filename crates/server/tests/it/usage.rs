@@ -201,7 +201,7 @@ fn wrong_settings_are_2_with_file_and_line() {
         ("PATRON_RATE_LIMITS_REQUESTS", "-1"),
         ("PATRON_AUDIT_EVERY_USE", "yes"),
         ("PATRON_LOG", "=,="),
-        ("PATRON_DATABASE_URL", "postgres://patron:hunter2@db/patron"),
+        ("PATRON_DATABASE_URL", "mysql://patron:hunter2@db/patron"),
         ("PATRON_MASTER_KEY", "hunter2"),
     ];
     let mut command = patron(&data);

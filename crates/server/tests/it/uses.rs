@@ -183,17 +183,22 @@ async fn an_attack_is_one_event_with_a_count() {
     assert_eq!(patron.events(FAILED).await.len(), 4);
 }
 
-#[tokio::test]
-async fn ever_other_ids_do_not_fill_the_trail() {
-    let patron = Patron::start().await;
-    for n in 0..1_500 {
-        let pat = Pat { id: format!("{n:032x}"), secret: "x".to_owned(), ..patron.admin.clone() };
-        let from = format!("10.{}.{}.1", n / 250, n % 250);
-        patron.send(pat.exchange().from(&from)).await.expect(401);
+/// What is gathered in memory knows no engine. With a file it is gathered before the first of it is written.
+mod sqlite {
+    use super::*;
+
+    #[tokio::test]
+    async fn ever_other_ids_do_not_fill_the_trail() {
+        let patron = Patron::start().await;
+        for n in 0..1_500 {
+            let pat = Pat { id: format!("{n:032x}"), secret: "x".to_owned(), ..patron.admin.clone() };
+            let from = format!("10.{}.{}.1", n / 250, n % 250);
+            patron.send(pat.exchange().from(&from)).await.expect(401);
+        }
+        let events = patron.events(FAILED).await;
+        assert_eq!(events.len(), 1_001);
+        let rest = events.iter().find(|event| event["target"]["id"] == "*").expect("what is left, as one");
+        assert_eq!(rest["attributes"], json!({ "reason": "UNKNOWN_CLIENT", "count": 500 }));
+        assert_eq!(rest["ipAddress"], Value::Null);
     }
-    let events = patron.events(FAILED).await;
-    assert_eq!(events.len(), 1_001);
-    let rest = events.iter().find(|event| event["target"]["id"] == "*").expect("what is left, as one");
-    assert_eq!(rest["attributes"], json!({ "reason": "UNKNOWN_CLIENT", "count": 500 }));
-    assert_eq!(rest["ipAddress"], Value::Null);
 }

@@ -235,7 +235,7 @@ async fn a_database_out_of_reach_is_503() {
     let admin = patron.identity("root", &["ORG_ADMIN"]).await;
     let ids = Ids::of(&patron, &admin).await;
     let mut visit = patron.visit(&admin).await;
-    patron.app.store.close().await;
+    patron.lose_database().await;
     for route in pages() {
         let csrf = visit.csrf.clone();
         let reply = ask(&mut visit, &route, &ids.path(&route), Some(&csrf)).await;

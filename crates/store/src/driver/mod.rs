@@ -6,10 +6,10 @@
 //! `ON CONFLICT` and look at the count, rather than catch an error. Constraints may not be `DEFERRABLE`: they
 //! would be judged at the commit, which neighbours share.
 
+#[cfg(test)]
+mod conformance;
 mod postgres;
 mod sqlite;
-#[cfg(test)]
-mod tests;
 mod value;
 
 use std::pin::Pin;
@@ -176,6 +176,16 @@ impl Database {
         }
     }
 
+    /// Begins a transaction that the caller ends, on a connection of its own and without a limit of time: for going
+    /// through a whole database. It is not run again. On SQLite its statements are run on the caller's thread.
+    pub async fn begin_copying(&self, name: &'static str, side: Side) -> Result<Open> {
+        let session = match &self.driver {
+            Driver::Sqlite(sqlite) => DriverSession::Sqlite(sqlite.begin_copying(name, side).await?),
+            Driver::Postgres(postgres) => DriverSession::Postgres(postgres.begin_copying(name, side).await?),
+        };
+        Ok(Open { tx: Tx { session, entered: None } })
+    }
+
     /// Has transactions from now on run on new connections.
     pub fn reconnect(&self) {
         match &self.driver {
@@ -211,7 +221,17 @@ enum DriverSession {
     Postgres(postgres::Session),
 }
 
-/// A transaction that is open: [`Database::begin_following`]. Dropped without a commit, it is undone.
+/// What [`Database::begin_copying`] is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// Reads one snapshot.
+    Source,
+    /// Writes, beside no other of this kind of any process and as if alone.
+    Destination,
+}
+
+/// A transaction that is open: [`Database::begin_following`], [`Database::begin_copying`]. Dropped without a commit, it
+/// is undone.
 pub struct Open {
     tx: Tx,
 }
@@ -225,7 +245,7 @@ impl Open {
     /// Commits it.
     pub async fn commit(self) -> Result<()> {
         match self.tx.session {
-            DriverSession::Sqlite(_) => Err(Error::internal("a file is not followed")),
+            DriverSession::Sqlite(session) => session.finish(),
             DriverSession::Postgres(session) => session.finish().await,
         }
     }
@@ -305,6 +325,19 @@ impl Tx {
             }
         };
         Ok(self.query_opt(sql, &[table.into()]).await?.is_some())
+    }
+
+    /// Has the numbers that the database itself gives to rows go on after `last`: rows that came with theirs do not
+    /// move them on everywhere. SQLite goes on after the highest that there is.
+    pub async fn number_after(&mut self, table: &str, column: &str, last: i64) -> Result<()> {
+        match &mut self.session {
+            DriverSession::Sqlite(_) => Ok(()),
+            DriverSession::Postgres(session) => {
+                let next = last.saturating_add(1);
+                let sql = format!("ALTER TABLE {table} ALTER COLUMN {column} RESTART WITH {next}");
+                session.execute_script(&sql).await
+            }
+        }
     }
 
     /// Why the transaction can no longer be committed, if a statement failed.

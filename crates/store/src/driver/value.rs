@@ -160,6 +160,11 @@ impl Row {
         })
     }
 
+    /// All of its columns.
+    pub fn values(&self) -> &[Value] {
+        &self.0
+    }
+
     fn value(&self, column: usize) -> Result<&Value> {
         self.0.get(column).ok_or_else(|| {
             Error::internal(format!("column {column} is read of a row that has {}", self.0.len()))

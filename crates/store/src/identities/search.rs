@@ -238,10 +238,11 @@ mod tests {
                     "Index Scan Backward using identities_by_display_name on identities",
                 ),
             ] {
-                let plan = fixture.plan(search("", order).page()).join("\n");
-                assert!(plan.contains(scan) && !plan.contains("Sort"), "{plan}");
-                assert!(plan.contains("using pats_tenant_owner_managed_name_key on pats"), "{plan}");
-                assert!(plan.contains("AND (owner = identities.id) AND (managed <= $"), "{plan}");
+                let plan = fixture.plan(search("", order).page());
+                assert!(plan.iter().any(|step| step.ends_with(scan)), "{plan:?}");
+                assert!(!plan.iter().any(|step| step.ends_with("->  Sort")), "{plan:?}");
+                let counted = "Index Cond: ((tenant = identities.tenant) AND (owner = identities.id)";
+                assert!(plan.iter().any(|step| step.starts_with(counted)), "{plan:?}");
             }
         }
     }

@@ -79,7 +79,8 @@ mod postgres {
     async fn a_page_is_read_by_an_index_in_its_order() {
         let fixture = Fixture::on(Engine::Postgres).await;
         for (order, scan, bound) in [
-            (Order::LoginName, "Scan using identities_tenant_name_key", "ROW(name, id) >"),
+            // The index does not hold the id, which decides nothing: no two in a tenant have one name.
+            (Order::LoginName, "Scan using identities_tenant_name_key", "(name >= $"),
             (Order::DisplayName, "Scan using identities_by_display_name", "ROW(display_name, id) >"),
             (
                 Order::DisplayNameDescending,
@@ -88,7 +89,9 @@ mod postgres {
             ),
         ] {
             let plan = fixture.plan(order.page());
-            assert!(plan[1].contains(scan) && plan[2].contains(bound), "{order:?}: {plan:?}");
+            let at = plan.iter().position(|step| step.contains(scan)).unwrap_or_else(|| panic!("{plan:?}"));
+            assert!(plan[at + 1].starts_with("Index Cond: ") && plan[at + 1].contains(bound), "{plan:?}");
+            assert!(!plan.iter().any(|step| step.ends_with("->  Sort")), "{plan:?}");
         }
     }
 }

@@ -75,7 +75,7 @@ impl Fault {
 
 /// Whether the failure is in this program: a value that does not fit its placeholder. Nothing was sent.
 fn is_local(error: &tokio_postgres::Error) -> bool {
-    !error.is_closed() && error.source().is_some_and(|source| source.is::<super::value::Misfit>())
+    !error.is_closed() && error.source().is_some_and(<dyn std::error::Error>::is::<super::value::Misfit>)
 }
 
 /// An error with what caused it.

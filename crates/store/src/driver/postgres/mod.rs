@@ -9,9 +9,12 @@ mod fault;
 mod listen;
 mod servers;
 mod session;
+#[cfg(test)]
+mod tests;
 mod value;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime};
@@ -22,8 +25,9 @@ use tokio::time::{Instant, timeout, timeout_at};
 use self::address::Address;
 use self::fault::Fault;
 pub use self::listen::Notifications;
+use self::session::Generation;
 pub(super) use self::session::Session;
-use super::{BoxFuture, DriverSession, Options, Tx};
+use super::{BoxFuture, DriverSession, Options, Side, Tx};
 
 /// How long a commit may take after its caller has given up on it. One that waits for a standby cannot be undone, and
 /// the server's process stays busy with it, so its connection is not replaced by another one meanwhile.
@@ -41,6 +45,8 @@ enum Mode {
     Write,
     /// Writes, and no other of this mode runs beside it in any process.
     Alone,
+    /// Goes through a whole database, for as long as it takes.
+    Copy(Side),
     /// Reads the change feed and writes a row of this process's own: nothing that depends on what was read.
     Follow,
 }
@@ -48,9 +54,20 @@ enum Mode {
 impl Mode {
     fn begin(self) -> &'static str {
         match self {
-            Self::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-            Self::Write | Self::Alone => "BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE",
+            Self::Read | Self::Copy(Side::Source) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            Self::Write | Self::Alone | Self::Copy(Side::Destination) => {
+                "BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE"
+            }
             Self::Follow => "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
+        }
+    }
+
+    /// What is said on the connection before it begins, if anything. The connection is used for nothing else then.
+    fn prepare(self) -> &'static [&'static str] {
+        match self {
+            Self::Read | Self::Write | Self::Follow => &[],
+            Self::Copy(Side::Source) => &[UNLIMITED],
+            Self::Alone | Self::Copy(Side::Destination) => &[UNLIMITED, LOCK],
         }
     }
 }
@@ -64,6 +81,8 @@ struct Shared {
     pool: Pool,
     /// The connection of the one transaction at a time that follows the change feed: it must not wait for others.
     follower: Pool,
+    /// Moves on when connections are no longer to be used. See [`Session`].
+    generation: Arc<AtomicU64>,
     address: Address,
     patience: Duration,
     /// Whether the server knows `LISTEN` and `NOTIFY`.
@@ -82,7 +101,8 @@ impl Postgres {
         let notifies = timeout(patience, look(&pool)).await;
         let notifies = notifies.map_err(|_| Error::unavailable("the database server does not answer"))?;
         let notifies = notifies.map_err(|fault| fault.error())?;
-        let shared = Shared { pool, follower, address, patience, notifies, turn: Mutex::new(()) };
+        let generation = Arc::default();
+        let shared = Shared { pool, follower, generation, address, patience, notifies, turn: Mutex::new(()) };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -125,8 +145,15 @@ impl Postgres {
         begun.map_err(|fault| fault.error())
     }
 
-    /// Closes the connections that nobody uses at the moment.
+    /// Begins a transaction in the caller's own hands, on a connection that ends with it.
+    pub(super) async fn begin_copying(&self, name: &'static str, side: Side) -> Result<Session> {
+        let begun = self.shared.begin(&self.shared.pool, name, Mode::Copy(side)).await;
+        begun.map_err(|fault| fault.error())
+    }
+
+    /// Uses no connection any more that there is: those in use are closed when they come back.
     pub(super) fn reconnect(&self) {
+        self.shared.generation.fetch_add(1, Ordering::AcqRel);
         for pool in [&self.shared.pool, &self.shared.follower] {
             pool.retain(|_, _| false);
         }
@@ -256,10 +283,7 @@ impl Shared {
             let committed = timeout(COMMIT_LIMIT, session.commit(entered.is_some() && self.notifies)).await;
             committed.map_err(|_| too_long(name))??;
         }
-        // Its lock ends with its connection.
-        if mode != Mode::Alone {
-            session.end();
-        }
+        session.end();
         Ok(outcome)
     }
 
@@ -267,22 +291,28 @@ impl Shared {
     async fn begin(&self, pool: &Pool, name: &'static str, mode: Mode) -> Result<Session, Fault> {
         let mut left = pool.status().max_size;
         loop {
-            let session = Session::new(connect(pool).await?, name);
+            let before = mode.prepare();
+            // Asked first: a connection that is opened meanwhile may be of either generation.
+            let generation = Generation::now(&self.generation);
+            let session = Session::new(connect(pool).await?, generation, name, !before.is_empty());
             let begun = async {
-                if mode == Mode::Alone {
-                    session.control("SET statement_timeout = 0").await?;
-                    session.control(LOCK).await?;
+                for sql in before {
+                    session.control(sql).await?;
                 }
                 session.control(mode.begin()).await
             };
             match begun.await {
                 Ok(()) => return Ok(session),
                 Err(Fault::Broken(_)) if left > 0 => left -= 1,
-                Err(fault) => return Err(fault),
+                // A server that begins no transaction is at fault, whatever it says: a standby for one.
+                Err(fault) => return Err(Fault::broken(fault.cause())),
             }
         }
     }
 }
+
+/// Lifts the server's limits of [`SETTINGS`].
+const UNLIMITED: &str = "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0";
 
 /// Any number that no other user of the database locks.
 const LOCK: &str = "SELECT pg_advisory_lock(7238112094417)";

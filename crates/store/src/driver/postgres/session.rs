@@ -1,8 +1,12 @@
 //! One connection and the transaction on it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use deadpool_postgres::Object;
 use futures_util::future::join;
 use patron_core::{Error, Result};
+use tokio_postgres::Statement;
 use tokio_postgres::types::ToSql;
 
 use super::fault::Fault;
@@ -15,13 +19,33 @@ const WAIT: &str = "SET LOCAL statement_timeout = 0";
 /// The same, and wakes whoever listens once the transaction is committed. See [`super::listen`].
 const NOTIFY_AND_WAIT: &str = "NOTIFY patron_changes; SET LOCAL statement_timeout = 0";
 
+/// When a connection was taken. The service may learn meanwhile that there is another primary.
+#[derive(Default)]
+pub(super) struct Generation {
+    current: Arc<AtomicU64>,
+    taken: u64,
+}
+
+impl Generation {
+    pub(super) fn now(current: &Arc<AtomicU64>) -> Self {
+        Self { taken: current.load(Ordering::Acquire), current: Arc::clone(current) }
+    }
+
+    fn is_current(&self) -> bool {
+        self.current.load(Ordering::Acquire) == self.taken
+    }
+}
+
 /// A connection that was taken from the pool for one transaction. Without a connection, every statement is unavailable.
 ///
-/// It goes back by [`Session::end`] alone. Dropped in any other way, by a panic or a deadline, it is closed, which
-/// rolls back: what state it is in is not known.
+/// It goes back by [`Session::end`] alone, and only if it is as any other of the pool. Dropped in any other way, by a
+/// panic or a deadline, it is closed, which rolls back: what state it is in is not known.
 #[derive(Default)]
 pub(in crate::driver) struct Session {
     connection: Option<Object>,
+    /// It has settings or locks of its own, which end with it.
+    is_special: bool,
+    generation: Generation,
     /// The name of the transaction, for the causes of errors.
     name: &'static str,
     /// The first failure of a statement in this transaction.
@@ -35,13 +59,20 @@ impl Drop for Session {
 }
 
 impl Session {
-    pub(super) fn new(connection: Object, name: &'static str) -> Self {
-        Self { connection: Some(connection), name, failed: None }
+    pub(super) fn new(
+        connection: Object,
+        generation: Generation,
+        name: &'static str,
+        is_special: bool,
+    ) -> Self {
+        Self { connection: Some(connection), is_special, generation, name, failed: None }
     }
 
-    /// Gives the connection back to the pool. There may be no transaction on it.
+    /// Gives the connection back to the pool, unless it is no longer to be used. There may be no transaction on it.
     pub(super) fn end(mut self) {
-        drop(self.connection.take());
+        if !self.is_special && self.generation.is_current() {
+            drop(self.connection.take());
+        }
     }
 
     /// Takes the connection away from the pool for good.
@@ -112,7 +143,7 @@ impl Session {
         if !statement.columns().is_empty() {
             return Err(Fault::Mistake("the statement returns rows and nobody reads them".to_owned()));
         }
-        connection.execute(&statement, &bound(params)).await.map_err(|error| Fault::of(&error))
+        connection.execute(&statement, &bound(&statement, params)?).await.map_err(|error| Fault::of(&error))
     }
 
     async fn try_query(
@@ -128,7 +159,10 @@ impl Session {
             Some(Hold::Exclusive) => connection.prepare_cached(&format!("{sql} FOR UPDATE")).await,
         };
         let statement = statement.map_err(|error| Fault::of(&error))?;
-        let rows = connection.query(&statement, &bound(params)).await.map_err(|error| Fault::of(&error))?;
+        let rows = connection
+            .query(&statement, &bound(&statement, params)?)
+            .await
+            .map_err(|error| Fault::of(&error))?;
         rows.iter().map(|row| value::row(row).map_err(|error| Fault::of(&error))).collect()
     }
 
@@ -155,6 +189,11 @@ impl Session {
     }
 }
 
-fn bound(params: &[Value]) -> Vec<&(dyn ToSql + Sync)> {
-    params.iter().map(|value| value as &(dyn ToSql + Sync)).collect()
+/// The values for a statement's placeholders, as many as there are.
+fn bound<'p>(statement: &Statement, params: &'p [Value]) -> Result<Vec<&'p (dyn ToSql + Sync)>, Fault> {
+    let count = statement.params().len();
+    if count != params.len() {
+        return Err(Fault::Mistake(format!("{count} placeholders and {} parameters", params.len())));
+    }
+    Ok(params.iter().map(|value| value as &(dyn ToSql + Sync)).collect())
 }

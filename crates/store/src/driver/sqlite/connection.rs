@@ -189,7 +189,7 @@ pub(crate) fn add_functions(connection: &Connection) -> rusqlite::Result<()> {
     connection.create_scalar_function("strpos", 2, flags, strpos)
 }
 
-/// Small letters for capitals of every script, each by itself; SQLite's own `LOWER` knows those of ASCII alone. It is in
+/// Small letters for capitals of every script, and one for both small sigmas; SQLite's own `LOWER` knows those of ASCII alone. It is in
 /// no index, so the file does not depend on it.
 fn fold(context: &functions::Context<'_>) -> rusqlite::Result<Option<String>> {
     let text = context.get_raw(0).as_str_or_null()?;
@@ -197,7 +197,7 @@ fn fold(context: &functions::Context<'_>) -> rusqlite::Result<Option<String>> {
         if text.is_ascii() {
             text.to_ascii_lowercase()
         } else {
-            text.chars().flat_map(char::to_lowercase).collect()
+            text.chars().flat_map(char::to_lowercase).map(|c| if c == 'ς' { 'σ' } else { c }).collect()
         }
     }))
 }
@@ -271,6 +271,14 @@ impl Session {
             statement.raw_execute().map(|_| ()).map_err(|error| Fault::unbound(&error))
         });
         outcome.map_err(|fault| fault.prefixed(sql))
+    }
+
+    /// Commits.
+    pub(in crate::driver) fn finish(mut self) -> Result<()> {
+        if let Some(fault) = &self.failed {
+            return Err(fault.error());
+        }
+        self.control("COMMIT").map_err(|fault| fault.error())
     }
 
     /// SQLite's count of others' commits.

@@ -1,6 +1,8 @@
 //! SQLite: one thread writes and commits together what waits together, some threads read, and one connection
 //! tells whether anything was committed.
 
+#[cfg(test)]
+mod behaviour;
 mod connection;
 mod worker;
 
@@ -16,7 +18,7 @@ pub(super) use self::connection::Session;
 pub(crate) use self::connection::add_functions;
 use self::connection::{Connector, Fault, Role};
 use self::worker::{Message, Task, Worker};
-use super::{BoxFuture, Options, Tx};
+use super::{BoxFuture, Options, Side, Tx};
 
 /// How many transactions may wait for the writer, and as many for the readers; further callers wait outside.
 const WAITING: usize = 1024;
@@ -28,6 +30,7 @@ const REST: Duration = Duration::from_millis(100);
 pub(super) struct Sqlite {
     writer: mpsc::Sender<Message>,
     readers: mpsc::Sender<Message>,
+    connector: Connector,
     watch: Mutex<Watch>,
     /// The readers, then the writer. An async lock, so that a second `close` waits for the first.
     threads: tokio::sync::Mutex<Option<Threads>>,
@@ -73,6 +76,7 @@ impl Sqlite {
         Ok(Self {
             writer,
             readers,
+            connector: connector.clone(),
             watch: Mutex::new(Watch::new(connector, REST)),
             threads: tokio::sync::Mutex::new(Some(Threads {
                 readers: reader_threads,
@@ -95,6 +99,24 @@ impl Sqlite {
         T: Send + 'static,
     {
         run_on(&self.readers, name, work).await
+    }
+
+    /// Begins a transaction in the caller's own hands, on a connection that ends with it.
+    pub(super) async fn begin_copying(&self, name: &'static str, side: Side) -> Result<Session> {
+        let connector = self.connector.clone();
+        // Opening and beginning wait for locks.
+        let begun = tokio::task::spawn_blocking(move || {
+            let (role, begin) = match side {
+                Side::Source => (Role::Reader, "BEGIN DEFERRED"),
+                Side::Destination => (Role::Writer, "BEGIN IMMEDIATE"),
+            };
+            let mut session = connector.connect(role)?;
+            session.start(name);
+            session.control(begin).map(|()| session)
+        });
+        let begun: Result<Session, Fault> =
+            begun.await.map_err(|_| Error::unavailable(format!("{name}: the service is stopping")))?;
+        begun.map_err(|fault| fault.error())
     }
 
     pub(super) fn version(&self) -> Result<i64> {

@@ -1,11 +1,15 @@
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, mpsc};
-use std::task::{Context, Poll, Waker};
+//! What is so because the database is a file with one writer. What every engine does is in `driver/conformance.rs`.
 
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, mpsc};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use patron_core::{Error, Result};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
-use super::*;
+use crate::driver::{BoxFuture, Database, Options, Value};
 
 const INSERT: &str = "INSERT INTO t (id, name) VALUES ($1, $2)";
 
@@ -340,23 +344,6 @@ async fn placeholders_go_by_their_number() {
 }
 
 #[tokio::test]
-async fn every_kind_of_value_comes_back_and_returning_gives_rows() {
-    let Fixture { db, _directory, .. } = fixture().await;
-    let row = db.write("kinds", |tx| {
-        Box::pin(async {
-            tx.execute_script("CREATE TABLE k (a BIGINT, b TEXT, c BLOB, d TEXT)").await?;
-            let params = [i64::MIN.into(), "ä\0'\"".into(), [0_u8, 255].into(), Value::Null];
-            tx.query_opt("INSERT INTO k VALUES ($1, $2, $3, $4) RETURNING a, b, c, d", &params).await
-        })
-    });
-    let row = row.await.unwrap().unwrap();
-    assert_eq!((row.int(0).unwrap(), row.text(1).unwrap()), (i64::MIN, "ä\0'\""));
-    assert_eq!((row.blob(2).unwrap(), row.opt_text(3).unwrap()), (&[0, 255][..], None));
-    let unread = db.write("unread", |tx| Box::pin(tx.execute("DELETE FROM k RETURNING a", &[])));
-    assert_eq!(cause(unread.await), "unread: the statement returns rows and nobody reads them");
-}
-
-#[tokio::test]
 async fn causes_hold_no_values() {
     let Fixture { db, _directory, .. } = fixture().await;
     insert(&db, 1).await.unwrap();
@@ -384,34 +371,6 @@ async fn a_transaction_may_wait_for_nothing_else() {
     });
     assert!(cause(waits.await).contains("waits for something other"));
     assert_eq!(ids(&db).await, [0; 0]);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn two_processes_lose_no_update() {
-    let Fixture { db, path, _directory } = fixture().await;
-    insert(&db, 0).await.unwrap();
-    let other = open(&path).await;
-    let tasks: Vec<_> = (0..8)
-        .map(|task| {
-            let db = if task % 2 == 0 { db.clone() } else { other.clone() };
-            tokio::spawn(async move {
-                for _ in 0..25 {
-                    db.write("add", |tx| {
-                        Box::pin(async {
-                            let row = tx.query_opt("SELECT id FROM t", &[]).await?.unwrap();
-                            tx.execute("UPDATE t SET id = $1", &[(row.int(0)? + 1).into()]).await
-                        })
-                    })
-                    .await
-                    .unwrap();
-                }
-            })
-        })
-        .collect();
-    for task in tasks {
-        task.await.unwrap();
-    }
-    assert_eq!(ids(&db).await, [200]);
 }
 
 #[tokio::test]
@@ -495,7 +454,10 @@ async fn what_cannot_be_opened_says_why() {
         Ok(_) => panic!("{url} was opened"),
         Err(error) => error.cause().unwrap().to_owned(),
     };
-    assert_eq!(failure("mysql://user:hush@host/db").await, "the database URL does not begin with `sqlite:`");
+    assert_eq!(
+        failure("mysql://user:hush@host/db").await,
+        "the database URL begins with neither `sqlite:` nor `postgres:`"
+    );
     assert!(failure("sqlite:").await.contains("wants the path of a file"));
     assert!(failure("sqlite::memory:").await.contains("wants the path of a file"));
     assert!(failure("sqlite:a.db?mode=ro").await.contains("takes no parameters"));
