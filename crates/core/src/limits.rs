@@ -57,3 +57,6 @@ pub const LAST_USED_STEP_SECONDS: i64 = 24 * 3_600;
 pub const TOMBSTONE_SECONDS: i64 = 90 * 24 * 3_600;
 /// Days that the PAT made by bootstrap lives.
 pub const BOOTSTRAP_PAT_DAYS: i64 = 30;
+/// How long a revoked access token is remembered beyond its end, seconds: one clock that is ahead must not bring it back on
+/// another that is right.
+pub const REVOCATION_KEPT_SECONDS: i64 = 24 * 60 * 60;

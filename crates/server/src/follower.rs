@@ -40,6 +40,12 @@ async fn strike_the_dead(app: &App) {
     }
 }
 
+async fn within_a_lease(round: impl Future<Output = Result<Outcome>>) -> Result<Outcome> {
+    let lease = Duration::from_millis(Terms::STANDARD.lease());
+    let slow = || Error::unavailable("the database took longer than a lease");
+    timeout(lease, round).await.unwrap_or_else(|_| Err(slow()))
+}
+
 /// This process among the nodes.
 struct Node<'a> {
     app: &'a App,
@@ -70,14 +76,8 @@ impl<'a> Node<'a> {
         loop {
             let outcome = match self.follower.step() {
                 Step::Connect => self.connect().await,
-                Step::Read { .. } => {
-                    let lease = Duration::from_millis(Terms::STANDARD.lease());
-                    let slow = || Error::unavailable("the database took longer than a lease");
-                    timeout(lease, self.read_and_renew()).await.unwrap_or_else(|_| Err(slow()))
-                }
-                Step::Register { renewals } => {
-                    self.app.store.register_node(self.id, renewals).await.map(|()| Outcome::Registered)
-                }
+                Step::Read { .. } => within_a_lease(self.read_and_renew()).await,
+                Step::Register { renewals } => within_a_lease(self.register(renewals)).await,
                 Step::Rest => self.rest().await,
                 // They are done with the reading, in its transaction.
                 Step::Apply | Step::Renew { .. } => Ok(Outcome::Failed),
@@ -129,6 +129,13 @@ impl<'a> Node<'a> {
             Err(error) => return Err(error),
         };
         Ok(Outcome::Connected)
+    }
+
+    async fn register(&self, renewals: i64) -> Result<Outcome> {
+        let mut following = self.app.store.following().await?;
+        following.register(self.id, renewals).await?;
+        following.commit().await?;
+        Ok(Outcome::Registered)
     }
 
     /// One round: what is new is read, applied to memory, and the row says so, in one transaction.

@@ -16,6 +16,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use patron_core::clock::{Clock, SteadyClock};
 use patron_core::id::{IdentityId, PatId, TenantKey, TokenId};
 use patron_core::identity::Identity;
+use patron_core::limits::REVOCATION_KEPT_SECONDS;
 use patron_core::name::TenantName;
 use patron_core::pat::{Pat, moves_last_used};
 use patron_core::secret::SecretHash;
@@ -349,10 +350,10 @@ impl Memory {
         self.revoked.write().unwrap_or_else(PoisonError::into_inner).extend(tokens);
     }
 
-    /// Forgets revoked access tokens that have ended by themselves.
+    /// Forgets revoked access tokens that have long ended by themselves.
     pub fn prune(&self) {
-        let now = self.clock.now();
-        self.revoked.write().unwrap_or_else(PoisonError::into_inner).retain(|_, expires| *expires > now);
+        let kept = self.clock.now().plus_seconds(-REVOCATION_KEPT_SECONDS);
+        self.revoked.write().unwrap_or_else(PoisonError::into_inner).retain(|_, expires| *expires > kept);
     }
 
     fn move_epoch(&self) {

@@ -85,6 +85,8 @@ impl App {
     /// same time and have the same answer.
     pub async fn sign_in(&self, attempt: Attempt<'_>) -> Result<SignedIn, SignInRefusal> {
         let Attempt { tenant, password, address, tracking, previous, device, .. } = attempt;
+        // A node that is cut off does not know what has changed.
+        self.memory.refresh().await?;
         // As names are kept.
         let name = attempt.name.trim();
         let found = self.store.credentials_of(tenant, name.to_owned()).await?;
@@ -143,6 +145,8 @@ impl App {
     /// # Errors
     /// When the database cannot be asked.
     pub async fn session(&self, tenant: TenantKey, token: &SessionToken) -> Result<Option<Session>> {
+        // A node that is cut off does not know which have ended.
+        self.memory.refresh().await?;
         let limits = self.settings.sessions.limits();
         let session = self.store.session(tenant, token.hash(), limits).await?;
         if let Some(session) = &session

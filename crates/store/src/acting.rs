@@ -6,7 +6,7 @@ use patron_core::time::Timestamp;
 use patron_core::{Error, Result};
 
 use crate::convert::json;
-use crate::driver::{Hold, Tx, Value};
+use crate::driver::{Tx, Value};
 
 /// Refuses a change whose credential has ended, or lost levels or scopes, since the request was judged. What it finds
 /// stays so until the change is committed: whoever ends the credential meanwhile is answered after that.
@@ -28,7 +28,7 @@ pub(crate) async fn judge(tx: &mut Tx, context: &Context, now: Timestamp) -> Res
                 token.map_or(Value::Null, Value::from),
                 (*tenant).into(),
             ];
-            tx.query_held(sql, &values, Hold::Shared).await?
+            tx.query_held(sql, &values).await?
         }
         Means::Session(hash) => {
             // How long it may live was asked a moment ago, when the request came in.
@@ -36,7 +36,7 @@ pub(crate) async fn judge(tx: &mut Tx, context: &Context, now: Timestamp) -> Res
                        WHERE s.hash = $1 AND s.tenant = $2 AND i.enabled = 1 AND s.generation = i.generation \
                        AND i.generation = $3 AND i.levels = $4";
             let values = [(*hash).into(), (*tenant).into(), (*generation).into(), json(levels)];
-            tx.query_held(sql, &values, Hold::Shared).await?
+            tx.query_held(sql, &values).await?
         }
     };
     match (rows.is_empty(), means) {

@@ -11,7 +11,7 @@ use crate::Store;
 use crate::audit::{self, Stamp};
 use crate::changes::{self, Change};
 use crate::convert;
-use crate::driver::{Row, Tx};
+use crate::driver::{Lane, Row, Tx};
 
 /// A signing key as it is kept. It has no `Debug`.
 #[derive(Clone, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub type Decision = Arc<dyn Fn(&[StoredKey]) -> Result<(Vec<StoredKey>, Vec<Stri
 impl Store {
     /// All keys, oldest first.
     pub async fn signing_keys(&self) -> Result<Vec<StoredKey>> {
-        self.recall("signing_keys", |tx| Box::pin(async move { all(tx).await })).await
+        self.recall(Lane::Nodes, "signing_keys", |tx| Box::pin(async move { all(tx).await })).await
     }
 
     /// Rotates the keys as `decide` says, and records it for the tenant of whoever asked.

@@ -30,7 +30,7 @@ use patron_core::audit::Context;
 use patron_core::clock::{Clock, Entropy, SteadyClock};
 use patron_core::{Error, Result};
 
-use crate::driver::{BoxFuture, Database, Options, Tx};
+use crate::driver::{BoxFuture, Database, Lane, Options, Tx};
 use crate::migrate::{MigrateError, Migration};
 use crate::nodes::Progress;
 
@@ -154,14 +154,14 @@ impl Store {
     }
 
     /// Reads what will be kept in memory, on a server that has this process's registration.
-    async fn recall<T, F>(&self, name: &'static str, work: F) -> Result<T>
+    async fn recall<T, F>(&self, lane: Lane, name: &'static str, work: F) -> Result<T>
     where
         F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + Sync + 'static,
         T: Send + 'static,
     {
         let (registered, work) = (self.registered(), Arc::new(work));
         self.db
-            .read(name, move |tx| {
+            .read_in(lane, name, move |tx| {
                 let work = Arc::clone(&work);
                 Box::pin(async move {
                     nodes::refuse_left_behind(tx, registered).await?;

@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::Store;
 use crate::changes::{self, Changes, Place};
-use crate::driver::{Notifications, Open, Row, Tx};
+use crate::driver::{Lane, Notifications, Open, Row, Tx};
 
 /// How long a change that waits rests before it looks at the nodes' rows once more, at first and at most. A node needs
 /// a reading, a writing and a wait for the disk to apply an entry.
@@ -61,6 +61,14 @@ impl Following {
         Ok(self.0.tx().execute(sql, &values).await? > 0)
     }
 
+    /// Enters the node's row as one that has applied nothing, or sets it so if it is there and of an earlier renewal.
+    pub async fn register(&mut self, id: NodeId, renewals: i64) -> Result<()> {
+        let sql = "INSERT INTO nodes (id, seen, renewals) VALUES ($1, 0, $2) ON CONFLICT (id) \
+                   DO UPDATE SET seen = 0, renewals = excluded.renewals \
+                   WHERE nodes.renewals < excluded.renewals";
+        self.0.tx().execute(sql, &[id.into(), renewals.into()]).await.map(drop)
+    }
+
     /// Makes it so.
     pub async fn commit(self) -> Result<()> {
         self.0.commit().await
@@ -101,22 +109,9 @@ impl Store {
         *self.progress.registered.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Enters a node's row as one that has applied nothing, or sets it so if it is there and of an earlier renewal.
-    pub async fn register_node(&self, id: NodeId, renewals: i64) -> Result<()> {
-        let write = self.db.write("register_node", move |tx| {
-            Box::pin(async move {
-                let sql = "INSERT INTO nodes (id, seen, renewals) VALUES ($1, 0, $2) ON CONFLICT (id) \
-                           DO UPDATE SET seen = 0, renewals = excluded.renewals \
-                           WHERE nodes.renewals < excluded.renewals";
-                tx.execute(sql, &[id.into(), renewals.into()]).await
-            })
-        });
-        write.await.map(drop)
-    }
-
     /// Deletes a row, if it is still of this renewal.
     pub async fn strike_node(&self, row: NodeRow) -> Result<()> {
-        let write = self.db.write("strike_node", move |tx| {
+        let write = self.db.write_in(Lane::Nodes, "strike_node", move |tx| {
             Box::pin(async move {
                 let sql = "DELETE FROM nodes WHERE id = $1 AND renewals = $2";
                 tx.execute(sql, &[row.id.into(), row.renewals.into()]).await
@@ -127,7 +122,7 @@ impl Store {
 
     /// Deletes the row of a node that trusts its memory no more.
     pub async fn leave(&self, id: NodeId) -> Result<()> {
-        let write = self.db.write("leave", move |tx| {
+        let write = self.db.write_in(Lane::Nodes, "leave", move |tx| {
             Box::pin(async move { tx.execute("DELETE FROM nodes WHERE id = $1", &[id.into()]).await })
         });
         write.await.map(drop)
@@ -136,7 +131,7 @@ impl Store {
     /// The rows of all nodes, and where the feed ends for the server that gives them.
     pub async fn nodes(&self) -> Result<(Vec<NodeRow>, i64)> {
         self.db
-            .read("nodes", |tx| {
+            .read_in(Lane::Nodes, "nodes", |tx| {
                 Box::pin(async move {
                     let rows = tx.query("SELECT id, seen, renewals FROM nodes ORDER BY id", &[]).await?;
                     let rows = rows.iter().map(node).collect::<Result<_>>()?;
@@ -200,10 +195,19 @@ impl Store {
     /// rests on somebody else's change, which may not have been answered yet.
     pub async fn settle_all(&self) -> Result<()> {
         if self.is_shared() {
-            let last = self.db.read("settle_all", |tx| Box::pin(changes::last(tx))).await?;
+            let last = self.db.read_in(Lane::Nodes, "settle_all", |tx| Box::pin(changes::last(tx))).await?;
             self.settle(last).await;
         }
         Ok(())
+    }
+
+    /// For a deletion that finds nothing there: perhaps because another has deleted it a moment ago, whose answer is still
+    /// waited for. This one says as much.
+    pub(crate) async fn settle_what_is_gone<T>(&self, deleted: Result<T>) -> Result<T> {
+        if let Err(Error::NotFound { .. }) = deleted {
+            self.settle_all().await?;
+        }
+        deleted
     }
 
     /// Looks again and again until all nodes say that they have applied the entry.
@@ -213,7 +217,7 @@ impl Store {
             {
                 // One looks for all. What was seen before the commit says nothing: numbers may have been given twice.
                 let mut looking = self.progress.looking.lock().await;
-                let is_known = |looking: &Looking| looking.began >= committed && looking.seen >= entry;
+                let is_known = |looking: &Looking| looking.began > committed && looking.seen >= entry;
                 if is_known(&looking) || (self.look(&mut looking).await.is_ok() && is_known(&looking)) {
                     return;
                 }

@@ -10,7 +10,7 @@ use patron_core::audit::{Action, Context, Event, Party};
 use patron_core::error::Detail;
 use patron_core::filter::Filter;
 use patron_core::id::{IdentityId, PatId, TenantKey, TrackingId};
-use patron_core::limits::TOMBSTONE_SECONDS;
+use patron_core::limits::{REVOCATION_KEPT_SECONDS, TOMBSTONE_SECONDS};
 use patron_core::pat::{Expiry, NewPat, Pat, Validity, moves_last_used, require_room};
 use patron_core::scope::ScopeList;
 use patron_core::secret::{Secret, SecretHash};
@@ -22,7 +22,7 @@ use crate::Store;
 use crate::audit::{self, Stamp};
 use crate::changes::{self, Change};
 use crate::convert::{self, json};
-use crate::driver::{Row, Tx};
+use crate::driver::{Lane, Row, Tx};
 use crate::hits;
 use crate::sessions::{self, SessionLimits};
 
@@ -127,6 +127,9 @@ pub struct Use {
     pub always: bool,
 }
 
+/// Uses that one transaction records: each costs a server three round trips, and a transaction may take seconds.
+const USES_AT_ONCE: usize = 100;
+
 /// Decides, inside the transaction, what becomes of a PAT as it is then.
 pub type Decision<T> = Arc<dyn Fn(&Pat) -> Result<T> + Send + Sync>;
 
@@ -161,7 +164,7 @@ impl Store {
 
     /// The PAT of this id in any tenant, with the hash of its secret: for authentication alone.
     pub async fn credential(&self, id: PatId) -> Result<Option<Credential>> {
-        self.recall("credential", move |tx| {
+        self.recall(Lane::Requests, "credential", move |tx| {
             Box::pin(async move {
                 if let Some(row) = tx.query_opt(select_pat!("WHERE p.id = $1"), &[id.into()]).await? {
                     let hash = SecretHash::from_bytes(row.fixed(12)?);
@@ -247,15 +250,17 @@ impl Store {
         id: PatId,
         decide: Decision<()>,
     ) -> Result<()> {
-        self.change("delete_pat", context, move |tx, store, context| {
-            let decide = Arc::clone(&decide);
-            Box::pin(async move {
-                let old = find(tx, tenant, id).await?.ok_or_else(access::no_such_pat)?;
-                decide(&old)?;
-                remove(tx, &store, &context, &old).await
+        let deleted = self
+            .change("delete_pat", context, move |tx, store, context| {
+                let decide = Arc::clone(&decide);
+                Box::pin(async move {
+                    let old = find(tx, tenant, id).await?.ok_or_else(access::no_such_pat)?;
+                    decide(&old)?;
+                    remove(tx, &store, &context, &old).await
+                })
             })
-        })
-        .await
+            .await;
+        self.settle_what_is_gone(deleted).await
     }
 
     /// Up to `limit` PATs of a selection, oldest first, after the one that `after` names. The filter's outermost
@@ -337,30 +342,23 @@ impl Store {
             .await
     }
 
-    /// Records uses: `lastUsed` moves where it is due, and each move is audited.
+    /// Records uses: `lastUsed` moves where it is due, and each move is audited. Of many, those that come first may be
+    /// recorded when this fails; to record them again changes nothing, unless they are recorded in any case.
     pub async fn record_uses(&self, uses: Vec<Use>) -> Result<()> {
-        let (store, uses) = (self.clone(), Arc::new(uses));
-        self.write("record_uses", move |tx| {
-            let (store, uses) = (store.clone(), Arc::clone(&uses));
-            Box::pin(async move {
-                for used in uses.iter() {
-                    let Some(old) = find(tx, used.tenant, used.pat).await? else { continue };
-                    let moves = moves_last_used(old.last_used, used.at);
-                    if moves {
-                        let sql = "UPDATE pats SET last_used = $1 WHERE id = $2 AND tenant = $3";
-                        let values = [used.at.into(), used.pat.into(), used.tenant.into()];
-                        tx.execute(sql, &values).await?;
+        for part in uses.chunks(USES_AT_ONCE) {
+            let (store, part) = (self.clone(), Arc::<[Use]>::from(part));
+            self.write("record_uses", move |tx| {
+                let (store, part) = (store.clone(), Arc::clone(&part));
+                Box::pin(async move {
+                    for used in part.iter() {
+                        record_use(tx, &store, used).await?;
                     }
-                    if moves || used.always {
-                        let event = Event::new(Action::PatUsed, Party::pat(old.id, &old.name));
-                        let stamp = Stamp { tenant: used.tenant, context: &used.context, now: used.at };
-                        audit::record(tx, &store, &stamp, &event).await?;
-                    }
-                }
-                Ok(())
+                    Ok(())
+                })
             })
-        })
-        .await
+            .await?;
+        }
+        Ok(())
     }
 
     /// Audits up to `limit` PATs whose expiration date has come, once each, and answers how many there were.
@@ -384,21 +382,41 @@ impl Store {
     }
 
     /// Drops what nobody needs any more: old entries of the change feed, deleted PATs after 90 days, revoked access
-    /// tokens past their end, what nodes counted and no longer count, web sessions that have ended.
+    /// tokens a day past their end, what nodes counted and no longer count, web sessions that have ended. Each in a
+    /// transaction of its own.
     pub async fn purge(&self, sessions: SessionLimits) -> Result<()> {
         let now = self.clock.now();
-        self.write("purge", move |tx| {
-            Box::pin(async move {
-                changes::purge(tx, now).await?;
-                let before = now.plus_seconds(-TOMBSTONE_SECONDS);
-                tx.execute("DELETE FROM deleted_pats WHERE deleted < $1", &[before.into()]).await?;
-                tx.execute("DELETE FROM revoked_tokens WHERE expires < $1", &[now.into()]).await?;
-                hits::purge(tx, now).await?;
-                sessions::purge(tx, sessions, now).await
-            })
+        self.write("purge_changes", move |tx| Box::pin(changes::purge(tx, now))).await?;
+        let before = now.plus_seconds(-TOMBSTONE_SECONDS);
+        let sql = "DELETE FROM deleted_pats WHERE deleted < $1";
+        self.write("purge_deleted", move |tx| {
+            Box::pin(async move { tx.execute(sql, &[before.into()]).await })
         })
-        .await
+        .await?;
+        let before = now.plus_seconds(-REVOCATION_KEPT_SECONDS);
+        let sql = "DELETE FROM revoked_tokens WHERE expires < $1";
+        self.write("purge_revoked", move |tx| {
+            Box::pin(async move { tx.execute(sql, &[before.into()]).await })
+        })
+        .await?;
+        self.write("purge_hits", move |tx| Box::pin(hits::purge(tx, now))).await?;
+        self.write("purge_sessions", move |tx| Box::pin(sessions::purge(tx, sessions, now))).await
     }
+}
+
+async fn record_use(tx: &mut Tx, store: &Store, used: &Use) -> Result<()> {
+    let Some(old) = find(tx, used.tenant, used.pat).await? else { return Ok(()) };
+    let moves = moves_last_used(old.last_used, used.at);
+    if moves {
+        let sql = "UPDATE pats SET last_used = $1 WHERE id = $2 AND tenant = $3";
+        tx.execute(sql, &[used.at.into(), used.pat.into(), used.tenant.into()]).await?;
+    }
+    if moves || used.always {
+        let event = Event::new(Action::PatUsed, Party::pat(old.id, &old.name));
+        let stamp = Stamp { tenant: used.tenant, context: &used.context, now: used.at };
+        audit::record(tx, store, &stamp, &event).await?;
+    }
+    Ok(())
 }
 
 fn date(expiry: Expiry) -> Json {
@@ -564,4 +582,36 @@ pub(crate) async fn remove(tx: &mut Tx, store: &Store, context: &Context, pat: &
 pub(crate) async fn of_owner(tx: &mut Tx, tenant: TenantKey, owner: IdentityId) -> Result<Vec<Pat>> {
     let sql = select_pat!("WHERE p.tenant = $1 AND p.owner = $2 ORDER BY p.created, p.id");
     tx.query(sql, &[tenant.into(), owner.into()]).await?.iter().map(pat).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    mod postgres {
+        use std::sync::Arc;
+
+        use patron_core::Error;
+        use patron_testing::Engine;
+
+        use crate::testing::{Fixture, operator};
+
+        #[tokio::test]
+        async fn of_two_deletions_at_once_one_finds_nothing() {
+            let fixture = Fixture::on(Engine::Postgres).await;
+            let jane = fixture.identity(fixture.tenant, "jane", &[]).await;
+            let pat = fixture.pat(&jane, "ci").await;
+            fixture.use_indexes();
+            let delete =
+                || fixture.store.delete_pat(operator(), fixture.tenant, pat.id, Arc::new(|_| Ok(())));
+            // Both have found it before either is done.
+            let gate = fixture.shut("SELECT last FROM feed FOR UPDATE");
+            let opened = async {
+                fixture.until_waiting(2).await;
+                gate.open();
+            };
+            let (one, other, ()) = tokio::join!(delete(), delete(), opened);
+            let (deleted, missing) = if one.is_ok() { (one, other) } else { (other, one) };
+            deleted.unwrap();
+            assert!(matches!(missing, Err(Error::NotFound { .. })), "{missing:?}");
+        }
+    }
 }

@@ -12,7 +12,7 @@ use patron_core::{Error, Result};
 use crate::Store;
 use crate::audit::{self, Stamp};
 use crate::convert;
-use crate::driver::Tx;
+use crate::driver::{Lane, Tx};
 use crate::identities::{self, NewPassword, no_such_identity};
 
 /// How long web sessions live: the settings `sessions.idle_minutes` and `sessions.absolute_hours`.
@@ -82,14 +82,13 @@ impl Store {
         limits: SessionLimits,
     ) -> Result<Option<Session>> {
         let now = self.clock.now();
-        self.db
-            .read("session", move |tx| {
-                Box::pin(async move {
-                    let found = find(tx, tenant, hash).await?;
-                    Ok(found.filter(|session| !limits.ended(session.created, session.last_seen, now)))
-                })
+        self.recall(Lane::Requests, "session", move |tx| {
+            Box::pin(async move {
+                let found = find(tx, tenant, hash).await?;
+                Ok(found.filter(|session| !limits.ended(session.created, session.last_seen, now)))
             })
-            .await
+        })
+        .await
     }
 
     /// Notes that a session is in use. One that has ended meanwhile is none to note.
@@ -110,25 +109,24 @@ impl Store {
         if !could_be_name(&name) {
             return Ok(None);
         }
-        self.db
-            .read("credentials_of", move |tx| {
-                let name = name.clone();
-                Box::pin(async move {
-                    let Some(identity) = identities::find_by_name(tx, tenant, &name).await? else {
-                        return Ok(None);
-                    };
-                    let sql = "SELECT password_hash, password_temporary FROM identities \
+        self.recall(Lane::Requests, "credentials_of", move |tx| {
+            let name = name.clone();
+            Box::pin(async move {
+                let Some(identity) = identities::find_by_name(tx, tenant, &name).await? else {
+                    return Ok(None);
+                };
+                let sql = "SELECT password_hash, password_temporary FROM identities \
                                WHERE id = $1 AND tenant = $2";
-                    let row = tx.query_opt(sql, &[identity.id.into(), tenant.into()]).await?;
-                    let row = row.ok_or_else(no_such_identity)?;
-                    Ok(Some(Credentials {
-                        identity,
-                        password_hash: row.opt_text(0)?.map(str::to_owned),
-                        password_temporary: row.flag(1)?,
-                    }))
-                })
+                let row = tx.query_opt(sql, &[identity.id.into(), tenant.into()]).await?;
+                let row = row.ok_or_else(no_such_identity)?;
+                Ok(Some(Credentials {
+                    identity,
+                    password_hash: row.opt_text(0)?.map(str::to_owned),
+                    password_temporary: row.flag(1)?,
+                }))
             })
-            .await
+        })
+        .await
     }
 
     /// Begins a session for an identity whose password was right: the one with the hash `expected`. `previous` is the

@@ -11,7 +11,7 @@ use crate::Store;
 use crate::audit::{self, Stamp};
 use crate::changes::{self, Change};
 use crate::convert;
-use crate::driver::{Row, Tx};
+use crate::driver::{Lane, Row, Tx};
 
 /// A tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,7 +84,7 @@ impl Store {
 
     /// All tenants, by name.
     pub async fn tenants(&self) -> Result<Vec<Tenant>> {
-        self.recall("tenants", |tx| {
+        self.recall(Lane::Nodes, "tenants", |tx| {
             Box::pin(async move {
                 let sql = "SELECT key, id, name, created FROM tenants ORDER BY name";
                 tx.query(sql, &[]).await?.iter().map(tenant).collect()

@@ -1,5 +1,7 @@
 //! What this crate's tests stand on: a bootstrapped store in a temporary folder, with a clock that the test moves.
 
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Child, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,7 +13,7 @@ use patron_core::identity::{Draft, Identity};
 use patron_core::name::TenantName;
 use patron_core::pat::{self, NewPat, Pat, Rules};
 use patron_core::time::Timestamp;
-use patron_testing::{Engine, psql_at};
+use patron_testing::{Engine, psql_at, psql_command};
 use tempfile::TempDir;
 
 use crate::Store;
@@ -32,6 +34,26 @@ impl Entropy for Counter {
             let next = LAST.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9E37_79B9_7F4A_7C15);
             chunk.copy_from_slice(&next.to_le_bytes()[..chunk.len()]);
         }
+    }
+}
+
+/// A session that holds locks.
+pub(crate) struct Gate(Child);
+
+impl Gate {
+    pub(crate) fn shut(url: &str, sql: &str) -> Self {
+        let mut psql = psql_command(url);
+        let mut session = psql.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut said = BufReader::new(session.stdout.take().unwrap()).lines();
+        writeln!(session.stdin.as_ref().unwrap(), "BEGIN; {sql}; SELECT 'held';").unwrap();
+        while said.next().unwrap().unwrap() != "held" {}
+        Self(session)
+    }
+
+    /// Undoes what the session did, and lets go what it holds.
+    pub(crate) fn open(mut self) {
+        drop(self.0.stdin.take());
+        assert!(self.0.wait().unwrap().success());
     }
 }
 
@@ -103,6 +125,29 @@ impl Fixture {
                 psql_at(&self.url, &format!("SET session_replication_role = replica; {sql}"));
             }
         }
+    }
+
+    /// Has a session of somebody else's run statements and hold what they lock, until the gate is opened. PostgreSQL
+    /// only.
+    pub(crate) fn shut(&self, sql: &str) -> Gate {
+        Gate::shut(&self.url, sql)
+    }
+
+    /// Waits until so many sessions wait for locks. PostgreSQL only.
+    pub(crate) async fn until_waiting(&self, sessions: i64) {
+        let waiting = "SELECT COUNT(DISTINCT pid) FROM pg_locks WHERE NOT granted";
+        while self.number(waiting).await < sessions {}
+    }
+
+    /// Has every session find rows by indexes from now on, as it would in large tables: small ones are read as a whole,
+    /// which makes more conflicts than there are.
+    pub(crate) fn use_indexes(&self) {
+        let database = self.url.rsplit('/').next().unwrap();
+        psql_at(
+            &self.url,
+            &format!("ALTER ROLE CURRENT_USER IN DATABASE {database} SET enable_seqscan = off"),
+        );
+        self.store.reconnect();
     }
 
     /// Bytes as they are written in a statement.

@@ -46,6 +46,15 @@ impl Default for Options {
     }
 }
 
+/// Whom a transaction is run for: each has connections of its own to a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// Requests, and what may wait behind them.
+    Requests,
+    /// The nodes, which wait for each other: never behind any number of requests.
+    Nodes,
+}
+
 /// The database. A clone is the same database and cheap.
 ///
 /// When the last clone is dropped, what was already handed in is still done, unawaited; [`Database::close`]
@@ -106,9 +115,18 @@ impl Database {
         F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + Sync + 'static,
         T: Send + 'static,
     {
+        self.write_in(Lane::Requests, name, work).await
+    }
+
+    /// The same, in a lane.
+    pub async fn write_in<T, F>(&self, lane: Lane, name: &'static str, work: F) -> Result<T>
+    where
+        F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + Sync + 'static,
+        T: Send + 'static,
+    {
         match &self.driver {
             Driver::Sqlite(sqlite) => sqlite.write(name, work).await,
-            Driver::Postgres(postgres) => postgres.write(name, work).await,
+            Driver::Postgres(postgres) => postgres.write(lane, name, work).await,
         }
     }
 
@@ -119,9 +137,18 @@ impl Database {
         F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + Sync + 'static,
         T: Send + 'static,
     {
+        self.read_in(Lane::Requests, name, work).await
+    }
+
+    /// The same, in a lane.
+    pub async fn read_in<T, F>(&self, lane: Lane, name: &'static str, work: F) -> Result<T>
+    where
+        F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + Sync + 'static,
+        T: Send + 'static,
+    {
         match &self.driver {
             Driver::Sqlite(sqlite) => sqlite.read(name, work).await,
-            Driver::Postgres(postgres) => postgres.read(name, work).await,
+            Driver::Postgres(postgres) => postgres.read(lane, name, work).await,
         }
     }
 
@@ -194,8 +221,8 @@ impl Database {
         }
     }
 
-    /// Takes no more work, finishes what was handed in, and closes the files; the `-wal` file is folded into the
-    /// database. From then on every call on any clone is [`Error::Unavailable`]. A second call returns when the
+    /// Takes no more work, finishes what was handed in (on a server only what has begun), and closes the files; the `-wal`
+    /// file is folded into the database. From then on every call on any clone is [`Error::Unavailable`]. A second call returns when the
     /// first has. Calls that are under way have to be polled or dropped meanwhile, for this waits for them.
     pub async fn close(&self) {
         match &self.driver {
@@ -251,15 +278,6 @@ impl Open {
     }
 }
 
-/// How rows that were read are held until the end of the transaction. A single writer holds everything anyway.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hold {
-    /// Nobody changes them meanwhile.
-    Shared,
-    /// Nobody changes them meanwhile, or holds them as well.
-    Exclusive,
-}
-
 impl Tx {
     /// Runs a statement that returns no rows; the number of rows that it changed.
     pub async fn execute(&mut self, sql: &'static str, params: &[Value]) -> Result<u64> {
@@ -273,16 +291,17 @@ impl Tx {
     pub async fn query(&mut self, sql: &'static str, params: &[Value]) -> Result<Vec<Row>> {
         match &mut self.session {
             DriverSession::Sqlite(session) => session.query(sql, params),
-            DriverSession::Postgres(session) => session.query(sql, params, None).await,
+            DriverSession::Postgres(session) => session.query(sql, params, false).await,
         }
     }
 
-    /// Runs a `SELECT` without aggregates and holds the rows of its tables that it read, in a transaction that writes.
-    /// `sql` is as for [`Tx::query`].
-    pub async fn query_held(&mut self, sql: &'static str, params: &[Value], hold: Hold) -> Result<Vec<Row>> {
+    /// Runs a `SELECT` without aggregates in a transaction that writes. The rows of its tables that it reads stay as they
+    /// are until the transaction ends: who wants to change them waits, and whoever has changed them since this one began
+    /// makes it run again. (A single writer holds everything anyway.)
+    pub async fn query_held(&mut self, sql: &'static str, params: &[Value]) -> Result<Vec<Row>> {
         match &mut self.session {
             DriverSession::Sqlite(session) => session.query(sql, params),
-            DriverSession::Postgres(session) => session.query(sql, params, Some(hold)).await,
+            DriverSession::Postgres(session) => session.query(sql, params, true).await,
         }
     }
 

@@ -8,7 +8,7 @@ use patron_core::id::{PatId, TenantKey};
 use patron_core::pat::Pat;
 
 use super::{Decision, find, remove, update};
-use crate::Store;
+use crate::{Store, changes};
 
 /// What becomes of a PAT.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,15 +38,21 @@ impl Store {
         self.change("change_pats", context, move |tx, store, context| {
             let (ids, decide) = (ids.clone(), Arc::clone(&decide));
             Box::pin(async move {
-                let mut done = 0;
+                let (mut done, mut is_gone) = (0, false);
                 for id in ids {
-                    let Some(old) = find(tx, tenant, id).await? else { continue };
+                    let Some(old) = find(tx, tenant, id).await? else {
+                        is_gone = true;
+                        continue;
+                    };
                     match decide(&old)? {
                         Fate::Stays => continue,
                         Fate::Becomes(new) => update(tx, &store, &context, &old, &new).await?,
                         Fate::Goes => remove(tx, &store, &context, &old).await?,
                     }
                     done += 1;
+                }
+                if is_gone && tx.last_entered().is_none() {
+                    changes::refer(tx).await?;
                 }
                 Ok(done)
             })

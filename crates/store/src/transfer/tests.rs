@@ -322,6 +322,12 @@ mod postgres {
         }
     }
 
+    async fn register(store: &Store, renewal: i64) {
+        let mut following = store.following().await.unwrap();
+        following.register(NODE, renewal).await.unwrap();
+        following.commit().await.unwrap();
+    }
+
     #[tokio::test]
     async fn a_server_that_is_served_is_neither_source_nor_destination() {
         let (server, source) = (Fixture::on(Engine::Postgres).await, full().await);
@@ -332,10 +338,10 @@ mod postgres {
             let busy = if side == "source" { from } else { to };
             let serve = async {
                 for renewal in 1.. {
-                    busy.store.register_node(NODE, renewal).await.unwrap();
+                    register(&busy.store, renewal).await;
                 }
             };
-            busy.store.register_node(NODE, 0).await.unwrap();
+            register(&busy.store, 0).await;
             let outcome =
                 tokio::select! { outcome = copied(from, to) => outcome, () = serve => panic!("it ends") };
             let text = format!("a `patron serve` works on the {side}: stop every one of them first");
@@ -347,7 +353,7 @@ mod postgres {
     #[tokio::test]
     async fn what_a_dead_node_has_left_keeps_nobody_away() {
         let (from, to) = (Fixture::on(Engine::Postgres).await, Fixture::untouched(Engine::Sqlite).await);
-        from.store.register_node(NODE, 1).await.unwrap();
+        register(&from.store, 1).await;
         let over = i64::try_from(Terms::STANDARD.over()).unwrap();
         let time = async {
             loop {
@@ -366,8 +372,8 @@ mod postgres {
         let (from, to) = (Fixture::on(Engine::Postgres).await, Fixture::untouched(Engine::Sqlite).await);
         let outcome = copy(&from.store, &to.store, |progress| {
             if progress.table == "tenants" && progress.rows == 0 && !progress.is_check {
-                let late = from.store.register_node(NODE, 1);
-                block_in_place(|| Handle::current().block_on(late)).unwrap();
+                let late = register(&from.store, 1);
+                block_in_place(|| Handle::current().block_on(late));
             }
         });
         assert!(matches!(outcome.await, Err(TransferError::Served("source"))));

@@ -67,8 +67,14 @@ impl Address {
         if config.get_hosts().is_empty() {
             return Err(Error::internal("names no host"));
         }
-        let here = config.get_hosts().iter().all(is_here);
+        let here = config.get_hosts().iter().all(is_here)
+            && config.get_hostaddrs().iter().all(std::net::IpAddr::is_loopback);
         let mode = mode.unwrap_or(if here { Tls::Disable } else { Tls::VerifyFull });
+        if mode == Tls::Require && roots.is_some() {
+            return Err(Error::internal(
+                "sslmode=require looks at no certificate: sslrootcert wants verify-full",
+            ));
+        }
         let tls = client_config(mode, roots.as_deref())?;
         config.ssl_mode(if mode == Tls::Disable { SslMode::Disable } else { SslMode::Require });
         set_defaults(&mut config);
@@ -202,6 +208,8 @@ mod tests {
             ("postgres://u@db.example.com/d", SslMode::Require),
             ("postgres://u@127.0.0.1,db.example.com/d", SslMode::Require),
             ("postgres://u@localhost.example.com/d", SslMode::Require),
+            ("postgres://u@localhost/d?hostaddr=192.0.2.1", SslMode::Require),
+            ("postgres://u@localhost/d?hostaddr=127.0.0.1", SslMode::Disable),
             ("postgres://u@db.example.com/d?sslmode=disable", SslMode::Disable),
             ("postgres://u@127.0.0.1/d?sslmode=require", SslMode::Require),
             ("postgres://u@127.0.0.1/d?sslmode=verify-full&application_name=x%20y", SslMode::Require),
@@ -237,6 +245,9 @@ mod tests {
             let cause = refusal(url);
             assert!(!cause.contains("hunter2"), "{cause}");
         }
+        assert!(
+            refusal("postgres://u@h/d?sslmode=require&sslrootcert=/x").contains("looks at no certificate")
+        );
         assert!(refusal("postgres://u@h/d?sslmode=allow").contains("verify-full"));
         assert!(refusal("postgres://u@h/d?sslmode=verify-full&sslrootcert=/nowhere").contains("/nowhere"));
     }

@@ -11,6 +11,9 @@ use tokio_postgres::error::SqlState;
 pub(super) enum Fault {
     /// Another transaction came first; run again, this one may succeed.
     Conflict(String),
+    /// Something unique is there already: put there by another transaction, if the statement is right, of which this one
+    /// could not know yet.
+    Taken(String),
     /// The connection or its server cannot be used; another one may.
     Broken(String),
     /// The statement is wrong, or a constraint forbids it.
@@ -31,16 +34,27 @@ impl Fault {
     }
 
     fn classed(code: &SqlState, cause: String) -> Self {
-        if [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED].contains(code) {
-            return Self::Conflict(cause);
-        }
+        const CONFLICTS: [SqlState; 2] =
+            [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED];
+        // What says that the connection is not what it was: a primary that became a standby, a transaction that was
+        // ended or a prepared statement that was dropped behind our back.
+        const LOST: [SqlState; 7] = [
+            SqlState::READ_ONLY_SQL_TRANSACTION,
+            SqlState::NO_ACTIVE_SQL_TRANSACTION,
+            SqlState::IN_FAILED_SQL_TRANSACTION,
+            SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
+            SqlState::T_R_STATEMENT_COMPLETION_UNKNOWN,
+            SqlState::INVALID_SQL_STATEMENT_NAME,
+            SqlState::DUPLICATE_PSTATEMENT,
+        ];
         // The classes in which a statement is right and the server cannot run it: connection, authorization, resources,
         // operator's intervention (timeouts, shutdown), system, configuration, and what is locked or corrupt.
-        let beyond_reach = ["08", "28", "3D", "53", "55", "57", "58", "F0", "XX"]
-            .iter()
-            .any(|class| code.code().starts_with(class));
-        // A primary that became a standby.
-        if beyond_reach || *code == SqlState::READ_ONLY_SQL_TRANSACTION {
+        const BEYOND_REACH: [&str; 9] = ["08", "28", "3D", "53", "55", "57", "58", "F0", "XX"];
+        if CONFLICTS.contains(code) {
+            Self::Conflict(cause)
+        } else if *code == SqlState::UNIQUE_VIOLATION {
+            Self::Taken(cause)
+        } else if LOST.contains(code) || BEYOND_REACH.iter().any(|class| code.code().starts_with(class)) {
             Self::Broken(cause)
         } else {
             Self::Mistake(cause)
@@ -53,22 +67,24 @@ impl Fault {
 
     pub(super) fn cause(&self) -> &str {
         match self {
-            Self::Conflict(cause) | Self::Broken(cause) | Self::Mistake(cause) => cause,
+            Self::Conflict(cause) | Self::Taken(cause) | Self::Broken(cause) | Self::Mistake(cause) => cause,
         }
     }
 
     pub(super) fn error(&self) -> Error {
         match self {
             Self::Conflict(cause) | Self::Broken(cause) => Error::unavailable(cause),
-            Self::Mistake(cause) => Error::internal(cause),
+            Self::Taken(cause) | Self::Mistake(cause) => Error::internal(cause),
         }
     }
 
     pub(super) fn prefixed(self, prefix: &str) -> Self {
+        let told = |cause: String| format!("{prefix}: {cause}");
         match self {
-            Self::Conflict(cause) => Self::Conflict(format!("{prefix}: {cause}")),
-            Self::Broken(cause) => Self::Broken(format!("{prefix}: {cause}")),
-            Self::Mistake(cause) => Self::Mistake(format!("{prefix}: {cause}")),
+            Self::Conflict(cause) => Self::Conflict(told(cause)),
+            Self::Taken(cause) => Self::Taken(told(cause)),
+            Self::Broken(cause) => Self::Broken(told(cause)),
+            Self::Mistake(cause) => Self::Mistake(told(cause)),
         }
     }
 }
@@ -100,6 +116,9 @@ mod tests {
             ("40P01", "conflict"),
             ("08006", "broken"),
             ("25006", "broken"),
+            ("25P03", "broken"),
+            ("26000", "broken"),
+            ("40003", "broken"),
             ("28P01", "broken"),
             ("3D000", "broken"),
             ("53300", "broken"),
@@ -109,13 +128,15 @@ mod tests {
             ("57P03", "broken"),
             ("58030", "broken"),
             ("XX001", "broken"),
-            ("23505", "mistake"),
+            ("23505", "taken"),
+            ("23503", "mistake"),
             ("22003", "mistake"),
             ("25001", "mistake"),
             ("42P01", "mistake"),
         ] {
             let found = match Fault::classed(&SqlState::from_code(code), String::new()) {
                 Fault::Conflict(_) => "conflict",
+                Fault::Taken(_) => "taken",
                 Fault::Broken(_) => "broken",
                 Fault::Mistake(_) => "mistake",
             };

@@ -13,13 +13,14 @@ mod session;
 mod tests;
 mod value;
 
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime};
+use futures_util::future::{Either, select};
 use patron_core::{Error, Result};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use self::address::Address;
@@ -27,16 +28,22 @@ use self::fault::Fault;
 pub use self::listen::Notifications;
 use self::session::Generation;
 pub(super) use self::session::Session;
-use super::{BoxFuture, DriverSession, Options, Side, Tx};
+use super::{BoxFuture, DriverSession, Lane, Options, Side, Tx};
 
 /// How long a commit may take after its caller has given up on it. One that waits for a standby cannot be undone, and
 /// the server's process stays busy with it, so its connection is not replaced by another one meanwhile.
 const COMMIT_LIMIT: Duration = Duration::from_mins(1);
+/// How long undoing may take. A connection that takes longer is closed, which undoes as well.
+const ROLLBACK_LIMIT: Duration = Duration::from_secs(1);
+/// Connections for what nodes wait for of each other: one that follows the feed, one that loads what has changed, and
+/// one that looks how far the others are.
+const NODES: usize = 3;
 /// How long a change of the schema may take, and wait for another process that makes one.
 const ALONE_LIMIT: Duration = Duration::from_mins(30);
 
-/// What holds for every connection. A transaction whose client is gone without a word frees its locks soon.
-const SETTINGS: &str = "SET statement_timeout = '5s'; SET idle_in_transaction_session_timeout = '10s'";
+/// What holds for every connection. A transaction whose client stands still frees its locks soon: everybody's changes
+/// may be waiting for them, and statements follow each other at once.
+const SETTINGS: &str = "SET statement_timeout = '5s'; SET idle_in_transaction_session_timeout = '500ms'";
 
 /// What a transaction is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,10 +86,10 @@ pub(super) struct Postgres {
 
 struct Shared {
     pool: Pool,
-    /// The connection of the one transaction at a time that follows the change feed: it must not wait for others.
-    follower: Pool,
+    /// For what nodes wait for of each other: no number of requests comes before it.
+    nodes: Pool,
     /// Moves on when connections are no longer to be used. See [`Session`].
-    generation: Arc<AtomicU64>,
+    generation: watch::Sender<u64>,
     address: Address,
     patience: Duration,
     /// Whether the server knows `LISTEN` and `NOTIFY`.
@@ -96,30 +103,30 @@ impl Postgres {
     pub(super) async fn open(url: &str, options: &Options) -> Result<Self> {
         let address = Address::parse(url)?;
         let pool = pool_of(&address, options.connections.max(1), options.busy_timeout)?;
-        let follower = pool_of(&address, 1, options.busy_timeout)?;
+        let nodes = pool_of(&address, NODES, options.busy_timeout)?;
         let patience = options.busy_timeout;
         let notifies = timeout(patience, look(&pool)).await;
         let notifies = notifies.map_err(|_| Error::unavailable("the database server does not answer"))?;
         let notifies = notifies.map_err(|fault| fault.error())?;
-        let generation = Arc::default();
-        let shared = Shared { pool, follower, generation, address, patience, notifies, turn: Mutex::new(()) };
+        let generation = watch::Sender::new(0);
+        let shared = Shared { pool, nodes, generation, address, patience, notifies, turn: Mutex::new(()) };
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    pub(super) async fn write<T, F>(&self, name: &'static str, work: F) -> Result<T>
+    pub(super) async fn write<T, F>(&self, lane: Lane, name: &'static str, work: F) -> Result<T>
     where
         F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + Sync + 'static,
         T: Send + 'static,
     {
-        self.run(name, Mode::Write, self.shared.patience, work).await
+        self.run(lane, name, Mode::Write, self.shared.patience, work).await
     }
 
-    pub(super) async fn read<T, F>(&self, name: &'static str, work: F) -> Result<T>
+    pub(super) async fn read<T, F>(&self, lane: Lane, name: &'static str, work: F) -> Result<T>
     where
         F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + Sync + 'static,
         T: Send + 'static,
     {
-        self.run(name, Mode::Read, self.shared.patience, work).await
+        self.run(lane, name, Mode::Read, self.shared.patience, work).await
     }
 
     pub(super) async fn write_alone<T, F>(&self, name: &'static str, work: F) -> Result<T>
@@ -127,7 +134,7 @@ impl Postgres {
         F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + Sync + 'static,
         T: Send + 'static,
     {
-        self.run(name, Mode::Alone, ALONE_LIMIT, work).await
+        self.run(Lane::Requests, name, Mode::Alone, ALONE_LIMIT, work).await
     }
 
     pub(super) async fn notifications(&self) -> Result<Notifications> {
@@ -141,37 +148,46 @@ impl Postgres {
 
     /// Begins a transaction in the caller's own hands; one at a time.
     pub(super) async fn begin_following(&self, name: &'static str) -> Result<Session> {
-        let begun = self.shared.begin(&self.shared.follower, name, Mode::Follow).await;
+        let begun = self.shared.begin(Lane::Nodes, name, Mode::Follow).await;
         begun.map_err(|fault| fault.error())
     }
 
     /// Begins a transaction in the caller's own hands, on a connection that ends with it.
     pub(super) async fn begin_copying(&self, name: &'static str, side: Side) -> Result<Session> {
-        let begun = self.shared.begin(&self.shared.pool, name, Mode::Copy(side)).await;
+        let begun = self.shared.begin(Lane::Requests, name, Mode::Copy(side)).await;
         begun.map_err(|fault| fault.error())
     }
 
-    /// Uses no connection any more that there is: those in use are closed when they come back.
+    /// Uses no connection any more that there is: those in use are closed when they come back, and commits that are
+    /// under way are not waited for.
     pub(super) fn reconnect(&self) {
-        self.shared.generation.fetch_add(1, Ordering::AcqRel);
-        for pool in [&self.shared.pool, &self.shared.follower] {
+        self.shared.generation.send_modify(|generation| *generation += 1);
+        for pool in [&self.shared.pool, &self.shared.nodes] {
             pool.retain(|_, _| false);
         }
     }
 
     pub(super) fn close(&self) {
         self.shared.pool.close();
-        self.shared.follower.close();
+        self.shared.nodes.close();
     }
 
     /// Runs a transaction in a task of its own: a caller that hangs up, or has waited long enough, cuts nothing in half.
-    async fn run<T, F>(&self, name: &'static str, mode: Mode, patience: Duration, work: F) -> Result<T>
+    async fn run<T, F>(
+        &self,
+        lane: Lane,
+        name: &'static str,
+        mode: Mode,
+        patience: Duration,
+        work: F,
+    ) -> Result<T>
     where
         F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + Sync + 'static,
         T: Send + 'static,
     {
         let (shared, deadline) = (Arc::clone(&self.shared), Instant::now() + patience);
-        let task = tokio::spawn(async move { shared.transact(name, mode, deadline, work).await });
+        let asked = Asked { lane, name, mode, deadline };
+        let task = tokio::spawn(async move { shared.transact(asked, work).await });
         match timeout_at(deadline, task).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(error)) if error.is_panic() => {
@@ -234,61 +250,116 @@ fn too_long(name: &str) -> Fault {
     Fault::broken(format!("{name}: the database took too long"))
 }
 
+/// A transaction that is to be run.
+#[derive(Clone, Copy)]
+struct Asked {
+    lane: Lane,
+    name: &'static str,
+    mode: Mode,
+    deadline: Instant,
+}
+
+/// Why an attempt has come to nothing.
+enum Lost {
+    /// Surely nothing was kept.
+    Undone(Fault),
+    /// It was lost as it was committed, and nobody knows.
+    Unknown(Fault),
+}
+
 impl Shared {
-    async fn transact<T, F>(&self, name: &'static str, mode: Mode, deadline: Instant, work: F) -> Result<T>
+    /// Runs a transaction until it is done, fails by itself, or there is no more time.
+    async fn transact<T, F>(&self, asked: Asked, work: F) -> Result<T>
     where
         F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + Sync,
     {
-        let mut turn = None;
+        let Asked { name, deadline, .. } = asked;
+        let (mut turn, mut taken, mut broken) = (None, false, false);
         loop {
-            match self.attempt(name, mode, deadline, &work).await {
-                Err(Fault::Conflict(_)) if Instant::now() < deadline => {
-                    if turn.is_none() {
-                        let held = timeout_at(deadline, self.turn.lock()).await;
-                        turn = Some(held.map_err(|_| too_long(name).error())?);
-                    }
-                }
-                Err(fault) => return Err(fault.error()),
+            let fault = match self.attempt(asked, &work).await {
                 Ok(outcome) => return outcome,
+                Err(Lost::Unknown(fault)) => return Err(fault.error()),
+                Err(Lost::Undone(fault)) if Instant::now() >= deadline => return Err(fault.error()),
+                Err(Lost::Undone(fault)) => fault,
+            };
+            // What was taken a moment ago by another is seen the second time; a connection may be lost once.
+            match fault {
+                Fault::Conflict(_) => {}
+                Fault::Taken(_) if !std::mem::replace(&mut taken, true) => {}
+                Fault::Broken(_) if !std::mem::replace(&mut broken, true) => {}
+                fault => return Err(fault.error()),
+            }
+            if turn.is_none() && !broken {
+                let held = timeout_at(deadline, self.turn.lock()).await;
+                turn = Some(held.map_err(|_| too_long(name).error())?);
             }
         }
     }
 
     /// Runs a transaction once. The inner result is what `work` has answered and what was kept, if it is `Ok`.
-    async fn attempt<T, F>(
-        &self,
-        name: &'static str,
-        mode: Mode,
-        deadline: Instant,
-        work: &F,
-    ) -> Result<Result<T>, Fault>
+    async fn attempt<T, F>(&self, asked: Asked, work: &F) -> Result<Result<T>, Lost>
     where
         F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + Sync,
     {
-        let begun = timeout_at(deadline, self.begin(&self.pool, name, mode)).await;
-        let session = begun.map_err(|_| too_long(name))??;
-        let mut tx = Tx { session: DriverSession::Postgres(session), entered: None };
-        let outcome = timeout_at(deadline, work(&mut tx)).await.map_err(|_| too_long(name))?;
+        let Asked { lane, name, mode, deadline } = asked;
+        let late = || Lost::Undone(too_long(name));
+        let begun = timeout_at(deadline, self.begin(lane, name, mode)).await.map_err(|_| late())?;
+        let mut tx = Tx { session: DriverSession::Postgres(begun.map_err(Lost::Undone)?), entered: None };
+        let outcome = timeout_at(deadline, work(&mut tx)).await.map_err(|_| late())?;
         let Tx { session: DriverSession::Postgres(session), entered } = tx else {
-            return Err(Fault::Mistake(format!("{name}: the transaction was exchanged for another one")));
+            let cause = format!("{name}: the transaction was exchanged for another one");
+            return Err(Lost::Undone(Fault::Mistake(cause)));
         };
-        let outcome = match session.fault() {
-            Some(Fault::Conflict(_) | Fault::Broken(_)) => return Err(give_up(session).await),
-            Some(fault) => outcome.and_then(|_| Err(fault.error())),
-            None => outcome,
-        };
-        if outcome.is_err() {
-            session.control("ROLLBACK").await?;
-        } else {
-            let committed = timeout(COMMIT_LIMIT, session.commit(entered.is_some() && self.notifies)).await;
-            committed.map_err(|_| too_long(name))??;
+        match (session.fault().cloned(), outcome) {
+            (None, Ok(value)) => {
+                self.commit(session, name, entered.is_some() && self.notifies).await?;
+                Ok(Ok(value))
+            }
+            (Some(fault @ Fault::Mistake(_)), Ok(_)) => {
+                undo(session).await;
+                Ok(Err(fault.error()))
+            }
+            (None | Some(Fault::Mistake(_)), Err(error)) => {
+                undo(session).await;
+                Ok(Err(error))
+            }
+            (Some(fault), _) => {
+                undo(session).await;
+                Err(Lost::Undone(fault))
+            }
         }
-        session.end();
-        Ok(outcome)
+    }
+
+    async fn commit(&self, session: Session, name: &'static str, notify: bool) -> Result<(), Lost> {
+        let committed = {
+            let commit = pin!(timeout(COMMIT_LIMIT, session.commit(notify)));
+            match select(commit, pin!(session.outlives_its_generation())).await {
+                Either::Left((committed, _)) => committed,
+                // The server that it waits for is no longer the one.
+                Either::Right(((), _)) => return Err(Lost::Unknown(too_long(name))),
+            }
+        };
+        match committed {
+            Ok(Ok(())) => {
+                session.end();
+                Ok(())
+            }
+            Ok(Err(fault @ (Fault::Conflict(_) | Fault::Taken(_) | Fault::Mistake(_)))) => {
+                // The server has undone it, and the connection is as good as before.
+                undo(session).await;
+                Err(Lost::Undone(fault))
+            }
+            Ok(Err(fault)) => Err(Lost::Unknown(fault)),
+            Err(_) => Err(Lost::Unknown(too_long(name))),
+        }
     }
 
     /// Begins on a connection that works: one from the pool may have lost its server since it was last used.
-    async fn begin(&self, pool: &Pool, name: &'static str, mode: Mode) -> Result<Session, Fault> {
+    async fn begin(&self, lane: Lane, name: &'static str, mode: Mode) -> Result<Session, Fault> {
+        let pool = match lane {
+            Lane::Requests => &self.pool,
+            Lane::Nodes => &self.nodes,
+        };
         let mut left = pool.status().max_size;
         loop {
             let before = mode.prepare();
@@ -317,11 +388,10 @@ const UNLIMITED: &str = "SET statement_timeout = 0; SET idle_in_transaction_sess
 /// Any number that no other user of the database locks.
 const LOCK: &str = "SELECT pg_advisory_lock(7238112094417)";
 
-/// Undoes a transaction that failed, and tells why it did. A connection that failed is not used again.
-async fn give_up(session: Session) -> Fault {
-    let fault = session.fault().cloned().unwrap_or_else(|| Fault::broken("a transaction failed"));
-    if matches!(fault, Fault::Conflict(_)) && session.control("ROLLBACK").await.is_ok() {
+/// Undoes a transaction. A connection on which that cannot be done is not used again.
+async fn undo(session: Session) {
+    let is_good = !matches!(session.fault(), Some(Fault::Broken(_)));
+    if is_good && matches!(timeout(ROLLBACK_LIMIT, session.control("ROLLBACK")).await, Ok(Ok(()))) {
         session.end();
     }
-    fault
 }

@@ -53,7 +53,11 @@ impl Servers {
                         return Ok(connected);
                     }
                     Ok(Err(error)) => failed = Some(error),
-                    Err(_) => hangs = true,
+                    Err(_) => {
+                        hangs = true;
+                        // Whoever gives up on this attempt begins the next with another server.
+                        self.found.store((at + 1) % self.each.len(), Ordering::Relaxed);
+                    }
                 }
             }
             if let (Some(error), false) = (failed, hangs) {

@@ -1,17 +1,14 @@
 //! One connection and the transaction on it.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use deadpool_postgres::Object;
 use futures_util::future::join;
 use patron_core::{Error, Result};
+use tokio::sync::watch;
 use tokio_postgres::Statement;
 use tokio_postgres::types::ToSql;
 
 use super::fault::Fault;
 use super::value;
-use crate::driver::Hold;
 use crate::driver::value::{Row, Value};
 
 /// Lifts the server's time limit for what comes next in the transaction.
@@ -20,19 +17,20 @@ const WAIT: &str = "SET LOCAL statement_timeout = 0";
 const NOTIFY_AND_WAIT: &str = "NOTIFY patron_changes; SET LOCAL statement_timeout = 0";
 
 /// When a connection was taken. The service may learn meanwhile that there is another primary.
-#[derive(Default)]
 pub(super) struct Generation {
-    current: Arc<AtomicU64>,
+    current: watch::Receiver<u64>,
     taken: u64,
 }
 
 impl Generation {
-    pub(super) fn now(current: &Arc<AtomicU64>) -> Self {
-        Self { taken: current.load(Ordering::Acquire), current: Arc::clone(current) }
+    pub(super) fn now(current: &watch::Sender<u64>) -> Self {
+        let current = current.subscribe();
+        let taken = *current.borrow();
+        Self { current, taken }
     }
 
     fn is_current(&self) -> bool {
-        self.current.load(Ordering::Acquire) == self.taken
+        *self.current.borrow() == self.taken
     }
 }
 
@@ -40,7 +38,6 @@ impl Generation {
 ///
 /// It goes back by [`Session::end`] alone, and only if it is as any other of the pool. Dropped in any other way, by a
 /// panic or a deadline, it is closed, which rolls back: what state it is in is not known.
-#[derive(Default)]
 pub(in crate::driver) struct Session {
     connection: Option<Object>,
     /// It has settings or locks of its own, which end with it.
@@ -79,6 +76,16 @@ impl Session {
     fn close(&mut self) {
         if let Some(connection) = self.connection.take() {
             drop(Object::take(connection));
+        }
+    }
+
+    /// Ends when the connection is no longer to be used, if that comes before it is given back.
+    pub(super) async fn outlives_its_generation(&self) {
+        let mut current = self.generation.current.clone();
+        let taken = self.generation.taken;
+        if current.wait_for(|generation| *generation != taken).await.is_err() {
+            // The database is closed. What is under way ends by itself.
+            std::future::pending().await
         }
     }
 
@@ -126,9 +133,9 @@ impl Session {
         &mut self,
         sql: &'static str,
         params: &[Value],
-        hold: Option<Hold>,
+        held: bool,
     ) -> Result<Vec<Row>> {
-        let outcome = self.try_query(sql, params, hold).await;
+        let outcome = self.try_query(sql, params, held).await;
         self.noted(outcome)
     }
 
@@ -146,17 +153,12 @@ impl Session {
         connection.execute(&statement, &bound(&statement, params)?).await.map_err(|error| Fault::of(&error))
     }
 
-    async fn try_query(
-        &self,
-        sql: &'static str,
-        params: &[Value],
-        hold: Option<Hold>,
-    ) -> Result<Vec<Row>, Fault> {
+    async fn try_query(&self, sql: &'static str, params: &[Value], held: bool) -> Result<Vec<Row>, Fault> {
         let connection = self.ready()?;
-        let statement = match hold {
-            None => connection.prepare_cached(sql).await,
-            Some(Hold::Shared) => connection.prepare_cached(&format!("{sql} FOR SHARE")).await,
-            Some(Hold::Exclusive) => connection.prepare_cached(&format!("{sql} FOR UPDATE")).await,
+        let statement = if held {
+            connection.prepare_cached(&format!("{sql} FOR SHARE")).await
+        } else {
+            connection.prepare_cached(sql).await
         };
         let statement = statement.map_err(|error| Fault::of(&error))?;
         let rows = connection
