@@ -1,6 +1,7 @@
 //! The processes that keep in memory what they have read of a database that several share: how they follow its
 //! changes, and how a change waits for them. The rules are [`patron_core::coherence`]'s.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
@@ -25,14 +26,16 @@ const WATCHING_REST: Duration = Duration::from_millis(RENEWAL_MILLIS / 4);
 pub(crate) struct Progress {
     /// This process's row, if it has one, and the number of the registration in force.
     registered: RwLock<Option<(NodeId, i64)>>,
+    /// How many looks at the nodes' rows have begun.
+    looks: AtomicU64,
     /// Held by the one that looks at the nodes' rows for all that wait.
     looking: Mutex<Looking>,
 }
 
 struct Looking {
     roll: Roll,
-    /// When the last look began that was answered, and what all nodes had applied then.
-    began: Steady,
+    /// The number of the last look that was answered, and what all nodes had applied then.
+    look: u64,
     seen: i64,
 }
 
@@ -40,7 +43,8 @@ impl Default for Progress {
     fn default() -> Self {
         Self {
             registered: RwLock::default(),
-            looking: Mutex::new(Looking { roll: Roll::new(Terms::STANDARD), began: Steady(0), seen: 0 }),
+            looks: AtomicU64::new(0),
+            looking: Mutex::new(Looking { roll: Roll::new(Terms::STANDARD), look: 0, seen: 0 }),
         }
     }
 }
@@ -165,11 +169,11 @@ impl Store {
     }
 
     async fn look(&self, looking: &mut Looking) -> Result<()> {
-        let began = self.steady.steady();
+        let look = self.progress.looks.fetch_add(1, Ordering::AcqRel) + 1;
         let (rows, last) = self.nodes().await?;
         let seen = rows.iter().map(|row| row.seen).min().unwrap_or(last);
         // A server that lacks what a row speaks of is no witness of what others have applied.
-        (looking.began, looking.seen) = (began, seen.min(last));
+        (looking.look, looking.seen) = (look, seen.min(last));
         for dead in looking.roll.observe(&rows, self.steady.steady()) {
             self.strike_node(dead).await?;
         }
@@ -182,10 +186,10 @@ impl Store {
         if !self.is_shared() {
             return;
         }
-        let committed = self.steady.steady();
+        let (committed, looks) = (self.steady.steady(), self.progress.looks.load(Ordering::Acquire));
         let wait = Wait::new(entry, committed, Terms::STANDARD);
         // Every node's word is the fast way; time alone is the sure one.
-        let told = timeout(until(wait.over(), committed), self.applied_everywhere(entry, committed)).await;
+        let told = timeout(until(wait.over(), committed), self.applied_everywhere(entry, looks)).await;
         while told.is_err() && wait.by_time(self.steady.steady()) == Verdict::NotYet {
             sleep(until(wait.over(), self.steady.steady())).await;
         }
@@ -210,14 +214,15 @@ impl Store {
         deleted
     }
 
-    /// Looks again and again until all nodes say that they have applied the entry.
-    async fn applied_everywhere(&self, entry: i64, committed: Steady) {
+    /// Looks again and again until all nodes say that they have applied the entry. Of looks, those after the `looks` that
+    /// had begun before it was committed count: numbers may have been given twice.
+    async fn applied_everywhere(&self, entry: i64, looks: u64) {
         let mut rest = FIRST_REST;
         loop {
             {
-                // One looks for all. What was seen before the commit says nothing: numbers may have been given twice.
+                // One looks for all.
                 let mut looking = self.progress.looking.lock().await;
-                let is_known = |looking: &Looking| looking.began > committed && looking.seen >= entry;
+                let is_known = |looking: &Looking| looking.look > looks && looking.seen >= entry;
                 if is_known(&looking) || (self.look(&mut looking).await.is_ok() && is_known(&looking)) {
                     return;
                 }
