@@ -85,7 +85,7 @@ impl Session {
         let taken = self.generation.taken;
         if current.wait_for(|generation| *generation != taken).await.is_err() {
             // The database is closed. What is under way ends by itself.
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

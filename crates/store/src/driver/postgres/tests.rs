@@ -91,7 +91,7 @@ mod postgres {
             let sql = "SELECT COUNT(DISTINCT pid) FROM pg_locks WHERE NOT granted";
             while number(&db, sql).await < sessions {}
         };
-        let ender = async {
+        let ending = async {
             waiting(1).await;
             let end = script(&other, "DELETE FROM t; INSERT INTO done VALUES (DEFAULT, 'ender')");
             let opened = async {
@@ -101,7 +101,7 @@ mod postgres {
             };
             tokio::join!(end, opened).0
         };
-        let (held, ended) = tokio::join!(holder, ender);
+        let (held, ended) = tokio::join!(holder, ending);
         held.unwrap();
         ended.unwrap();
         let order = "SELECT COUNT(*) FROM done h JOIN done e ON h.seq < e.seq WHERE h.who = 'holder' AND e.who = 'ender'";

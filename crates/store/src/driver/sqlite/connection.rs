@@ -316,10 +316,11 @@ impl Session {
         let read_only = self.read_only;
         self.in_transaction(|connection| {
             let mut statement = prepare(connection, sql, params, read_only)?;
-            let columns = statement.column_count();
             let mut rows = statement.raw_query();
             let mut found = Vec::new();
             while let Some(row) = rows.next().map_err(|error| Fault::bound(&error))? {
+                // Asked of the row: the first step prepares anew what was prepared for a schema of before.
+                let columns = row.as_ref().column_count();
                 found
                     .push(Row::new((0..columns).map(|column| value(row, column)).collect::<Result<_, _>>()?));
             }
