@@ -38,8 +38,9 @@ where
             user_aware_token_never_expires: true,
             ..Draft::default()
         };
+        let steady = Arc::new(SystemSteadyClock);
         let url = format!("sqlite:{}", folder.path().join("patron.db").display());
-        let store = patron_store::Store::open(&url, clock.clone(), entropy.clone(), clock.clone()).await.unwrap();
+        let store = patron_store::Store::open(&url, clock.clone(), entropy.clone(), steady.clone()).await.unwrap();
         let operator = Context {
             actor: Party::operator(),
             acting: None,
@@ -53,7 +54,7 @@ where
             keys: keys::bootstrap(clock.now(), &master(), &SystemEntropy).ok().unwrap().to_vec(),
         };
         let made = store.bootstrap(operator, bootstrap).await.unwrap().unwrap();
-        let app = App::build(Arc::new(settings), store, master(), clock.clone(), entropy, clock).await.ok().unwrap();
+        let app = App::build(Arc::new(settings), store, master(), clock, entropy, steady).await.ok().unwrap();
         let front = Front::new(Arc::new(app));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
