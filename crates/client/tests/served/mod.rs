@@ -13,7 +13,7 @@ where
     use ::patron::front::Front;
     use ::patron::keys::{self, MasterKey};
     use ::patron::listener::{self, Bounds};
-    use ::patron::system::{SystemClock, SystemEntropy};
+    use ::patron::system::{SystemClock, SystemEntropy, SystemSteadyClock};
     use patron_core::audit::{Context, Party};
     use patron_core::clock::{Clock as _, Entropy};
     use patron_core::id::TrackingId;
