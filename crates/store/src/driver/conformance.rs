@@ -46,7 +46,7 @@ async fn ids(db: &Database) -> Vec<i64> {
     read.await.unwrap().iter().map(|row| row.int(0).unwrap()).collect()
 }
 
-fn cause<T>(result: Result<T>) -> String {
+pub(super) fn cause<T>(result: Result<T>) -> String {
     match result {
         Err(Error::Internal { cause }) => cause,
         Err(other) => panic!("{other:?}"),
@@ -54,7 +54,7 @@ fn cause<T>(result: Result<T>) -> String {
     }
 }
 
-fn is_unavailable<T>(result: &Result<T>) -> bool {
+pub(super) fn is_unavailable<T>(result: &Result<T>) -> bool {
     matches!(result, Err(Error::Unavailable { .. }))
 }
 

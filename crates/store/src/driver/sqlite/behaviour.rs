@@ -9,6 +9,7 @@ use patron_core::{Error, Result};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
+use crate::driver::conformance::{cause, is_unavailable};
 use crate::driver::{BoxFuture, Database, Options, Value};
 
 const INSERT: &str = "INSERT INTO t (id, name) VALUES ($1, $2)";
@@ -96,18 +97,6 @@ async fn hold_up(db: &Database) -> mpsc::Sender<()> {
     });
     running.await.unwrap();
     end
-}
-
-fn cause<T>(result: Result<T>) -> String {
-    match result {
-        Err(Error::Internal { cause }) => cause,
-        Err(other) => panic!("{other:?}"),
-        Ok(_) => panic!("no error"),
-    }
-}
-
-fn is_unavailable<T>(result: &Result<T>) -> bool {
-    matches!(result, Err(Error::Unavailable { .. }))
 }
 
 #[tokio::test]
