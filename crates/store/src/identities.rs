@@ -283,25 +283,23 @@ impl Store {
     /// Not found when the tenant has no such identity; [`Detail::Content`] when it is the last enabled
     /// administrator.
     pub async fn delete_identity(&self, context: Context, tenant: TenantKey, id: IdentityId) -> Result<()> {
-        let deleted = self
-            .change("delete_identity", context, move |tx, store, context| {
-                Box::pin(async move {
-                    let old = find(tx, tenant, id).await?.ok_or_else(no_such_identity)?;
-                    refuse_last_admin(tx, &old).await?;
-                    for pat in pats::of_owner(tx, tenant, id).await? {
-                        pats::remove(tx, &store, &context, &pat).await?;
-                    }
-                    sessions::end_all(tx, tenant, id).await?;
-                    let sql = "DELETE FROM identities WHERE id = $1 AND tenant = $2";
-                    tx.execute(sql, &[id.into(), tenant.into()]).await?;
-                    let now = store.clock.now();
-                    let event = Event::new(Action::IdentityDeleted, Party::identity(id, &old.name));
-                    audit::record(tx, &store, &Stamp { tenant, context: &context, now }, &event).await?;
-                    changes::enter(tx, Change::Identity(id), now).await
-                })
+        self.change("delete_identity", context, move |tx, store, context| {
+            Box::pin(async move {
+                let old = find(tx, tenant, id).await?.ok_or_else(no_such_identity)?;
+                refuse_last_admin(tx, &old).await?;
+                for pat in pats::of_owner(tx, tenant, id).await? {
+                    pats::remove(tx, &store, &context, &pat).await?;
+                }
+                sessions::end_all(tx, tenant, id).await?;
+                let sql = "DELETE FROM identities WHERE id = $1 AND tenant = $2";
+                tx.execute(sql, &[id.into(), tenant.into()]).await?;
+                let now = store.clock.now();
+                let event = Event::new(Action::IdentityDeleted, Party::identity(id, &old.name));
+                audit::record(tx, &store, &Stamp { tenant, context: &context, now }, &event).await?;
+                changes::enter(tx, Change::Identity(id), now).await
             })
-            .await;
-        self.settle_what_is_gone(deleted).await
+        })
+        .await
     }
 }
 

@@ -122,14 +122,19 @@ impl Store {
         T: Send + 'static,
     {
         let (store, work) = (self.clone(), Arc::new(work));
-        self.write(name, move |tx| {
+        let outcome = self.write(name, move |tx| {
             let (store, context, work) = (store.clone(), context.clone(), Arc::clone(&work));
             Box::pin(async move {
                 acting::judge(tx, &context, store.clock.now()).await?;
                 work(tx, store, context).await
             })
-        })
-        .await
+        });
+        let outcome = outcome.await;
+        if let Err(Error::NotFound { .. }) = outcome {
+            // Perhaps another has deleted it a moment ago, whose answer is still waited for. This one says as much.
+            self.settle_all().await?;
+        }
+        outcome
     }
 
     /// Runs a transaction that writes. What it has entered in the change feed is known to all nodes when this returns.

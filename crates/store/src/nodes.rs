@@ -205,15 +205,6 @@ impl Store {
         Ok(())
     }
 
-    /// For a deletion that finds nothing there: perhaps because another has deleted it a moment ago, whose answer is still
-    /// waited for. This one says as much.
-    pub(crate) async fn settle_what_is_gone<T>(&self, deleted: Result<T>) -> Result<T> {
-        if let Err(Error::NotFound { .. }) = deleted {
-            self.settle_all().await?;
-        }
-        deleted
-    }
-
     /// Looks again and again until all nodes say that they have applied the entry. Of looks, those after the `looks` that
     /// had begun before it was committed count: numbers may have been given twice.
     async fn applied_everywhere(&self, entry: i64, looks: u64) {

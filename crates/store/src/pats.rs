@@ -250,17 +250,15 @@ impl Store {
         id: PatId,
         decide: Decision<()>,
     ) -> Result<()> {
-        let deleted = self
-            .change("delete_pat", context, move |tx, store, context| {
-                let decide = Arc::clone(&decide);
-                Box::pin(async move {
-                    let old = find(tx, tenant, id).await?.ok_or_else(access::no_such_pat)?;
-                    decide(&old)?;
-                    remove(tx, &store, &context, &old).await
-                })
+        self.change("delete_pat", context, move |tx, store, context| {
+            let decide = Arc::clone(&decide);
+            Box::pin(async move {
+                let old = find(tx, tenant, id).await?.ok_or_else(access::no_such_pat)?;
+                decide(&old)?;
+                remove(tx, &store, &context, &old).await
             })
-            .await;
-        self.settle_what_is_gone(deleted).await
+        })
+        .await
     }
 
     /// Up to `limit` PATs of a selection, oldest first, after the one that `after` names. The filter's outermost
