@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use patron_testing::Proxy;
 use serde_json::json;
 
 use crate::model::Model;
@@ -108,9 +109,9 @@ impl Fault {
                 pass(time);
                 world.nodes[node].thaw();
             }
-            Self::Cut(node) => world.nodes[node].ways().iter().for_each(|way| way.cut()),
-            Self::Refuse(node, time) => on_ways(&world.nodes[node], time, |way| way.refuse()),
-            Self::Stall(node, time) => on_ways(&world.nodes[node], time, |way| way.stall()),
+            Self::Cut(node) => world.nodes[node].ways().iter().for_each(Proxy::cut),
+            Self::Refuse(node, time) => on_ways(&world.nodes[node], time, Proxy::refuse),
+            Self::Stall(node, time) => on_ways(&world.nodes[node], time, Proxy::stall),
             Self::Delay(node, time) => on_ways(&world.nodes[node], time, |way| way.delay(DELAY)),
             Self::Terminate => {
                 let sql = "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity \
@@ -143,7 +144,7 @@ impl Fault {
 fn on_ways(node: &Node, time: Duration, fail: impl Fn(&patron_testing::Proxy)) {
     node.ways().iter().for_each(&fail);
     pass(time);
-    node.ways().iter().for_each(|way| way.pass());
+    node.ways().iter().for_each(Proxy::pass);
 }
 
 impl fmt::Display for Fault {

@@ -4,6 +4,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use patron_core::coherence::Terms;
+use patron_testing::Proxy;
 use reqwest::blocking::Client as Http;
 
 use crate::clients::{Cast, Client};
@@ -15,7 +16,7 @@ use crate::random::Random;
 use crate::report::Quantiles;
 use crate::time::{At, pass};
 use crate::wire::{Answer, Back, client, send};
-use crate::world::World;
+use crate::world::{Node, World};
 
 /// Nodes that serve, one worker whom a client acts for, and what is known of it all.
 struct Story {
@@ -167,7 +168,7 @@ fn a_node_cut_off_from_the_database_says_503_and_never_yes() {
     let (pat, token) = story.known_pat(&mut client);
     let (deleted, deleted_token) = story.known_pat(&mut client);
     let node = &story.world.nodes[2];
-    node.ways().iter().for_each(|way| way.stall());
+    node.ways().iter().for_each(Proxy::stall);
     // Its answer takes until no lease is left; then the node that knows nothing of it is asked.
     assert!(matches!(client.delete(0, deleted), Fate::Answered(_)));
     let http = Http::new();
@@ -188,7 +189,7 @@ fn a_node_cut_off_from_the_database_says_503_and_never_yes() {
     ] {
         assert_eq!(get(url.clone()).status, status, "{url}");
     }
-    node.ways().iter().for_each(|way| way.pass());
+    node.ways().iter().for_each(Proxy::pass);
     // By itself: nobody starts it anew.
     while get(node.management_url("/health/ready")).status != 200 {}
     let before = story.model.lock().unwrap().events.len();
@@ -289,7 +290,7 @@ fn a_primary_left_behind_is_believed_by_nobody() {
         }
         match round {
             // As in a failover: connections end, and are made anew to whichever server there is.
-            20 => story.world.nodes.iter().flat_map(|node| node.ways()).for_each(|way| way.cut()),
+            20 => story.world.nodes.iter().flat_map(Node::ways).for_each(Proxy::cut),
             40 => drop(client.delete(node, known[3].0)),
             _ => {}
         }
@@ -301,7 +302,7 @@ fn a_primary_left_behind_is_believed_by_nobody() {
 fn two_nodes_that_start_together_bootstrap_once() {
     let world = World::prepare(2, false);
     world.serve();
-    let made: Vec<_> = world.nodes.iter().filter_map(|node| node.bootstrap()).collect();
+    let made: Vec<_> = world.nodes.iter().filter_map(Node::bootstrap).collect();
     assert_eq!(made.len(), 1, "both made an administrator, or neither did");
     let text = |field: &str| made[0][field].as_str().unwrap();
     let first = basic(text("clientId"), text("clientSecret"));

@@ -12,7 +12,7 @@ use crate::process::basic;
 use crate::random::Random;
 use crate::report::Report;
 use crate::time::At;
-use crate::world::World;
+use crate::world::{Node, World};
 
 const CLIENTS: usize = 8;
 /// How long it runs, unless [`SECONDS`] says otherwise.
@@ -71,7 +71,7 @@ fn three_nodes_tell_one_truth() {
     model.violations.extend(frozen);
     let late = failovers.iter().filter(|time| **time > WRITES_RESUME);
     model.violations.extend(late.map(|time| format!("writes resumed {time:?} after a promotion")));
-    for log in world.nodes.iter().map(|node| node.log()) {
+    for log in world.nodes.iter().map(Node::log) {
         if model.shows_secret(&log) {
             model.violations.push("a log shows a secret".to_owned());
         }
