@@ -244,7 +244,7 @@ fn nodes(workshop: &Workshop) -> Result<(), Stop> {
 /// Every test but those in a browser and those of several nodes.
 const EVERYTHING: &[&str] = &["--workspace"];
 /// The tests in a browser, which `crates/server/Cargo.toml` keeps out of the others.
-const BROWSER: &[&str] = &["--package", "patron", "--test", "browser"];
+const BROWSER: &[&str] = &["--workspace", "--test", "browser"];
 /// The tests of several nodes that fail, which are kept out of the others as well.
 const NODES: &[&str] = &["--workspace", "--test", "nodes"];
 /// What nextest runs of a package: not the doc tests, which have a step of their own, and no benches.

@@ -201,11 +201,13 @@ impl Browser {
     /// browser has begun to go there by the time the click is done.
     #[track_caller]
     pub(crate) fn leaving(&self, act: impl FnOnce()) {
-        let page = self.find("html");
+        // When the document began: no two of them in one tab have the same.
+        let document = || self.client.execute("return [performance.timeOrigin, document.readyState]", vec![]);
+        let left = self.wait("the page", document())[0].clone();
         act();
-        self.until("another page comes", || self.runtime.block_on(page.tag_name()).is_err());
-        let state = || self.runtime.block_on(self.client.execute("return document.readyState", vec![]));
-        self.until("the page is loaded", || state().is_ok_and(|state| state == "complete"));
+        // Asked in one question, so that the answer is of one document. While the pages change there is none.
+        let there = |page: Value| page[0] != left && page[1] == "complete";
+        self.until("another page comes", || self.runtime.block_on(document()).is_ok_and(there));
     }
 
     /// Waits until something is so that no event tells of.
