@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
+use std::sync::LazyLock;
 
 use patron_core::audit::{Action, Context, Event, Party};
 use patron_core::id::{EventId, TenantKey, TrackingId};
@@ -13,6 +14,7 @@ use serde_json::Value as Json;
 use crate::Store;
 use crate::convert;
 use crate::driver::{Row, Tx};
+use crate::insert::Insert;
 
 /// Stamps for the events of one change.
 pub(crate) struct Stamp<'a> {
@@ -21,32 +23,50 @@ pub(crate) struct Stamp<'a> {
     pub(crate) now: Timestamp,
 }
 
+/// All rows are of one request.
+static EVENTS: LazyLock<Insert> = LazyLock::new(|| {
+    let columns = "created, actor_kind, actor_id, actor_name, ip_address, tracking_number, \
+                   id, tenant, technical_name, target_kind, target_id, target_name, operation, status, attributes";
+    Insert::new(&format!("audit_events ({columns})"), 6, "")
+});
+
 /// Records an event in the transaction of its change.
 pub(crate) async fn record(tx: &mut Tx, store: &Store, stamp: &Stamp<'_>, event: &Event) -> Result<()> {
-    let id = EventId::random(&store.entropy);
     let Stamp { tenant, context, now } = stamp;
-    let sql = "INSERT INTO audit_events (id, created, tenant, technical_name, actor_kind, actor_id, actor_name, \
-               target_kind, target_id, target_name, ip_address, tracking_number, operation, status, attributes) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
-    let values = [
-        id.into(),
-        (*now).into(),
-        (*tenant).into(),
-        event.action.technical_name().into(),
+    record_all(tx, store, context, *now, [(*tenant, event)]).await
+}
+
+/// The same for all the events of one request, each with the tenant that it is of.
+pub(crate) async fn record_all(
+    tx: &mut Tx,
+    store: &Store,
+    context: &Context,
+    now: Timestamp,
+    events: impl IntoIterator<Item = (TenantKey, &Event)>,
+) -> Result<()> {
+    let shared = [
+        now.into(),
         context.actor.kind.into(),
         context.actor.id.as_str().into(),
         context.actor.name.as_str().into(),
-        event.target.kind.into(),
-        event.target.id.as_str().into(),
-        event.target.name.as_str().into(),
         context.address.map(|address| address.to_string()).into(),
         context.tracking.into(),
-        event.action.operation().into(),
-        event.action.status().into(),
-        Json::Object(event.attributes.clone()).to_string().into(),
     ];
-    tx.execute(sql, &values).await?;
-    Ok(())
+    let values = |(tenant, event): (TenantKey, &Event)| {
+        vec![
+            EventId::random(&store.entropy).into(),
+            tenant.into(),
+            event.action.technical_name().into(),
+            event.target.kind.into(),
+            event.target.id.as_str().into(),
+            event.target.name.as_str().into(),
+            event.action.operation().into(),
+            event.action.status().into(),
+            Json::Object(event.attributes.clone()).to_string().into(),
+        ]
+    };
+    let rows: Vec<_> = events.into_iter().map(values).collect();
+    EVENTS.write(tx, &shared, &rows).await
 }
 
 /// An event of the trail.

@@ -13,11 +13,14 @@
 //! numbers are then given a second time, to other changes. So a reader keeps what the last entry said, and forgets
 //! everything when that is no longer so.
 
+use std::sync::LazyLock;
+
 use patron_core::id::{IdentityId, PatId, TenantId, TokenId};
 use patron_core::time::Timestamp;
 use patron_core::{Error, Result};
 
 use crate::driver::{Row, Tx, Value};
+use crate::insert::Insert;
 use crate::{Store, convert};
 
 /// What has changed.
@@ -81,14 +84,26 @@ impl Change {
     }
 }
 
+static ENTRIES: LazyLock<Insert> =
+    LazyLock::new(|| Insert::new("changes (created, seq, kind, subject)", 1, ""));
+
 /// Enters a change, in the transaction that makes it. From then on no other can enter one until this has ended.
 pub(crate) async fn enter(tx: &mut Tx, change: Change, now: Timestamp) -> Result<()> {
-    let row =
-        tx.query_opt("UPDATE feed SET last = last + 1 RETURNING last", &[]).await?.ok_or_else(no_feed)?;
-    let (seq, (kind, subject)) = (row.int(0)?, change.parts());
-    let sql = "INSERT INTO changes (seq, kind, subject, created) VALUES ($1, $2, $3, $4)";
-    tx.execute(sql, &[seq.into(), kind.into(), subject, now.into()]).await?;
-    tx.entered(seq);
+    enter_all(tx, &[change], now).await
+}
+
+/// The same for changes that one transaction makes.
+pub(crate) async fn enter_all(tx: &mut Tx, changes: &[Change], now: Timestamp) -> Result<()> {
+    let many = i64::try_from(changes.len()).map_err(Error::internal)?;
+    let moved = tx.query_opt("UPDATE feed SET last = last + $1 RETURNING last", &[many.into()]).await?;
+    let last = moved.ok_or_else(no_feed)?.int(0)?;
+    let row = |(seq, change): (i64, &Change)| {
+        let (kind, subject) = change.parts();
+        vec![seq.into(), kind.into(), subject]
+    };
+    let rows: Vec<_> = (last - many + 1..).zip(changes).map(row).collect();
+    ENTRIES.write(tx, &[now.into()], &rows).await?;
+    tx.entered(last);
     Ok(())
 }
 
@@ -160,15 +175,14 @@ fn place(row: &Row) -> Result<Place> {
 
 /// Drops entries that every running process has long seen: those before the first that is kept, and no other, so that
 /// what is left has no gaps when the clock was set back meanwhile. An entry from further ahead than the feed is kept
-/// was stamped by a clock that was wrong, and keeps nothing.
-pub(crate) async fn purge(tx: &mut Tx, now: Timestamp) -> Result<()> {
-    // Reads what it deletes and one more.
-    let sql = "DELETE FROM changes WHERE seq < COALESCE(\
-               (SELECT seq FROM changes WHERE created BETWEEN $1 AND $2 ORDER BY seq LIMIT 1), \
-               (SELECT MAX(seq) FROM changes))";
-    let kept = [now.plus_seconds(-KEPT_SECONDS).into(), now.plus_seconds(KEPT_SECONDS).into()];
-    tx.execute(sql, &kept).await?;
-    Ok(())
+/// was stamped by a clock that was wrong, and keeps nothing. (It reads what it deletes and one more.)
+pub(crate) const PURGE: &str = "DELETE FROM changes WHERE seq IN (SELECT seq FROM changes WHERE seq < COALESCE(\
+                                (SELECT seq FROM changes WHERE created BETWEEN $1 AND $2 ORDER BY seq LIMIT 1), \
+                                (SELECT MAX(seq) FROM changes)) ORDER BY seq LIMIT $3)";
+
+/// The times between which an entry is kept.
+pub(crate) fn kept(now: Timestamp) -> (Timestamp, Timestamp) {
+    (now.plus_seconds(-KEPT_SECONDS), now.plus_seconds(KEPT_SECONDS))
 }
 
 #[cfg(test)]

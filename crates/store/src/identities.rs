@@ -287,9 +287,7 @@ impl Store {
             Box::pin(async move {
                 let old = find(tx, tenant, id).await?.ok_or_else(no_such_identity)?;
                 refuse_last_admin(tx, &old).await?;
-                for pat in pats::of_owner(tx, tenant, id).await? {
-                    pats::remove(tx, &store, &context, &pat).await?;
-                }
+                pats::remove_all(tx, &store, &context, tenant, id).await?;
                 sessions::end_all(tx, tenant, id).await?;
                 let sql = "DELETE FROM identities WHERE id = $1 AND tenant = $2";
                 tx.execute(sql, &[id.into(), tenant.into()]).await?;

@@ -13,6 +13,7 @@ mod convert;
 pub mod driver;
 pub mod hits;
 pub mod identities;
+mod insert;
 pub mod keys;
 pub mod migrate;
 pub mod nodes;
@@ -208,11 +209,12 @@ mod tests {
         // `revoked_tokens` and `revoked_among`: for the memory of all tenants.
         "WHERE expires > $1",
         "WHERE jti = $1",
-        // Housekeeping: `record_expired`'s search, and `purge`.
-        "WHERE p.expires <= $1 AND p.expiry_recorded = 0 ORDER BY p.expires LIMIT $2",
-        "WHERE deleted < $1",
-        "WHERE expires < $1",
-        "WHERE last_seen <= $1",
+        // Housekeeping: `record_expired`, and what `purge` drops.
+        "WHERE id IN (SELECT id FROM pats WHERE expires <= $1 AND expiry_recorded = 0 ORDER BY expires LIMIT $2) \
+         RETURNING tenant, id, name, owner, expires",
+        "WHERE id IN (SELECT id FROM deleted_pats WHERE deleted < $1 ORDER BY deleted LIMIT $2)",
+        "WHERE jti IN (SELECT jti FROM revoked_tokens WHERE expires < $1 ORDER BY expires LIMIT $2)",
+        "WHERE hash IN (SELECT hash FROM sessions WHERE last_seen <= $1 ORDER BY last_seen LIMIT $2)",
     ];
 
     /// The string literals of a source file, its tests aside, with line continuations put together and the parts of

@@ -3,6 +3,7 @@
 //! What administrators see of all of them is in [`search`] and [`numbers`], what they do to many at once in
 //! [`many`].
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use patron_core::access;
@@ -22,7 +23,7 @@ use crate::Store;
 use crate::audit::{self, Stamp};
 use crate::changes::{self, Change};
 use crate::convert::{self, json};
-use crate::driver::{Lane, Row, Tx};
+use crate::driver::{Lane, Row, Tx, Value};
 use crate::hits;
 use crate::sessions::{self, SessionLimits};
 
@@ -129,6 +130,8 @@ pub struct Use {
 
 /// Uses that one transaction records: each costs a server three round trips, and a transaction may take seconds.
 const USES_AT_ONCE: usize = 100;
+/// How many rows that nobody needs are deleted in one transaction.
+const PURGED_AT_ONCE: u32 = 10_000;
 
 /// Decides, inside the transaction, what becomes of a PAT as it is then.
 pub type Decision<T> = Arc<dyn Fn(&Pat) -> Result<T> + Send + Sync>;
@@ -365,14 +368,20 @@ impl Store {
         self.write("record_expired", move |tx| {
             let store = store.clone();
             Box::pin(async move {
-                let due = select_pat!(
-                    "WHERE p.expires <= $1 AND p.expiry_recorded = 0 ORDER BY p.expires LIMIT $2"
-                );
-                let due = tx.query(due, &[now.into(), limit.into()]).await?;
-                let due = due.iter().map(pat).collect::<Result<Vec<_>>>()?;
-                for pat in &due {
-                    record_expiry(tx, &store, pat, tracking).await?;
-                }
+                let sql = "UPDATE pats SET expiry_recorded = 1 WHERE id IN (SELECT id FROM pats \
+                           WHERE expires <= $1 AND expiry_recorded = 0 ORDER BY expires LIMIT $2) \
+                           RETURNING tenant, id, name, owner, expires";
+                let due = tx.query(sql, &[now.into(), limit.into()]).await?;
+                let events = due.iter().map(|row| {
+                    let (id, owner) =
+                        (PatId::from_bytes(row.fixed(1)?), IdentityId::from_bytes(row.fixed(3)?));
+                    let expiry = Expiry::At(convert::time(row, 4)?);
+                    Ok((TenantKey(row.int(0)?), expired(id, row.text(2)?, owner, expiry)))
+                });
+                let events = events.collect::<Result<Vec<_>>>()?;
+                let context = by_patron(tracking);
+                let events = events.iter().map(|(tenant, event)| (*tenant, event));
+                audit::record_all(tx, &store, &context, now, events).await?;
                 Ok(due.len())
             })
         })
@@ -380,25 +389,39 @@ impl Store {
     }
 
     /// Drops what nobody needs any more: old entries of the change feed, deleted PATs after 90 days, revoked access
-    /// tokens a day past their end, what nodes counted and no longer count, web sessions that have ended. Each in a
-    /// transaction of its own.
+    /// tokens a day past their end, what nodes counted and no longer count, web sessions that have ended.
     pub async fn purge(&self, sessions: SessionLimits) -> Result<()> {
         let now = self.clock.now();
-        self.write("purge_changes", move |tx| Box::pin(changes::purge(tx, now))).await?;
-        let before = now.plus_seconds(-TOMBSTONE_SECONDS);
-        let sql = "DELETE FROM deleted_pats WHERE deleted < $1";
-        self.write("purge_deleted", move |tx| {
-            Box::pin(async move { tx.execute(sql, &[before.into()]).await })
-        })
-        .await?;
-        let before = now.plus_seconds(-REVOCATION_KEPT_SECONDS);
-        let sql = "DELETE FROM revoked_tokens WHERE expires < $1";
-        self.write("purge_revoked", move |tx| {
-            Box::pin(async move { tx.execute(sql, &[before.into()]).await })
-        })
-        .await?;
-        self.write("purge_hits", move |tx| Box::pin(hits::purge(tx, now))).await?;
-        self.write("purge_sessions", move |tx| Box::pin(sessions::purge(tx, sessions, now))).await
+        let (oldest, newest) = changes::kept(now);
+        self.purge_parts("purge_changes", changes::PURGE, vec![oldest.into(), newest.into()]).await?;
+        let sql = "DELETE FROM deleted_pats WHERE id IN \
+                   (SELECT id FROM deleted_pats WHERE deleted < $1 ORDER BY deleted LIMIT $2)";
+        self.purge_parts("purge_deleted", sql, vec![now.plus_seconds(-TOMBSTONE_SECONDS).into()]).await?;
+        let sql = "DELETE FROM revoked_tokens WHERE jti IN \
+                   (SELECT jti FROM revoked_tokens WHERE expires < $1 ORDER BY expires LIMIT $2)";
+        self.purge_parts("purge_revoked", sql, vec![now.plus_seconds(-REVOCATION_KEPT_SECONDS).into()])
+            .await?;
+        for sql in hits::PURGE {
+            self.purge_parts("purge_hits", sql, vec![now.into()]).await?;
+        }
+        self.purge_parts("purge_sessions", sessions::PURGE, vec![sessions.idle_before(now).into()]).await
+    }
+
+    /// Runs a statement again and again, each time in a transaction of its own, until it finds fewer rows than it may
+    /// delete at once, which is its last parameter: what has piled up while no node ran is not too much for the
+    /// limit of time that statements have.
+    async fn purge_parts(&self, name: &'static str, sql: &'static str, mut values: Vec<Value>) -> Result<()> {
+        values.push(PURGED_AT_ONCE.into());
+        loop {
+            let values = values.clone();
+            let purge = self.write(name, move |tx| {
+                let values = values.clone();
+                Box::pin(async move { tx.execute(sql, &values).await })
+            });
+            if purge.await? < PURGED_AT_ONCE.into() {
+                return Ok(());
+            }
+        }
     }
 }
 
@@ -498,6 +521,23 @@ pub(crate) async fn insert(
     Ok(pat)
 }
 
+/// What happens by itself.
+fn by_patron(tracking: TrackingId) -> Context {
+    Context { actor: Party::patron(), acting: None, address: None, tracking }
+}
+
+/// That a PAT's expiration date has come.
+fn expired(id: PatId, name: &str, owner: IdentityId, expiry: Expiry) -> Event {
+    Event::new(Action::PatExpired, Party::pat(id, name))
+        .with("expirationDate", date(expiry))
+        .with("ownerId", owner.to_string())
+}
+
+/// That a PAT is deleted.
+fn deleted(pat: &Pat) -> Event {
+    Event::new(Action::PatDeleted, Party::pat(pat.id, &pat.name)).with("ownerId", pat.owner.to_string())
+}
+
 /// Audits that a PAT's expiration date has come, once.
 async fn record_expiry(tx: &mut Tx, store: &Store, pat: &Pat, tracking: TrackingId) -> Result<()> {
     let now = store.clock.now();
@@ -506,11 +546,8 @@ async fn record_expiry(tx: &mut Tx, store: &Store, pat: &Pat, tracking: Tracking
     if tx.execute(sql, &[pat.id.into(), pat.tenant.into(), now.into()]).await? == 0 {
         return Ok(());
     }
-    let context = Context { actor: Party::patron(), acting: None, address: None, tracking };
-    let event = Event::new(Action::PatExpired, Party::pat(pat.id, &pat.name))
-        .with("expirationDate", date(pat.expiry))
-        .with("ownerId", pat.owner.to_string());
-    audit::record(tx, store, &Stamp { tenant: pat.tenant, context: &context, now }, &event).await
+    let stamp = Stamp { tenant: pat.tenant, context: &by_patron(tracking), now };
+    audit::record(tx, store, &stamp, &expired(pat.id, &pat.name, pat.owner, pat.expiry)).await
 }
 
 async fn update(tx: &mut Tx, store: &Store, context: &Context, old: &Pat, new: &Pat) -> Result<()> {
@@ -570,10 +607,40 @@ pub(crate) async fn remove(tx: &mut Tx, store: &Store, context: &Context, pat: &
     tx.execute(sql, &[now.into(), pat.id.into(), pat.tenant.into()]).await?;
     let sql = "DELETE FROM pats WHERE id = $1 AND tenant = $2";
     tx.execute(sql, &[pat.id.into(), pat.tenant.into()]).await?;
-    let event =
-        Event::new(Action::PatDeleted, Party::pat(pat.id, &pat.name)).with("ownerId", pat.owner.to_string());
-    audit::record(tx, store, &Stamp { tenant: pat.tenant, context, now }, &event).await?;
+    audit::record(tx, store, &Stamp { tenant: pat.tenant, context, now }, &deleted(pat)).await?;
     changes::enter(tx, Change::Pat(pat.id), now).await
+}
+
+/// The same for all PATs of an owner, managed ones too, however many there are.
+pub(crate) async fn remove_all(
+    tx: &mut Tx,
+    store: &Store,
+    context: &Context,
+    tenant: TenantKey,
+    owner: IdentityId,
+) -> Result<()> {
+    let now = store.clock.now();
+    let pats = of_owner(tx, tenant, owner).await?;
+    let sql = "UPDATE pats SET expiry_recorded = 1 WHERE tenant = $1 AND owner = $2 AND expires <= $3 \
+               AND expiry_recorded = 0 RETURNING id";
+    let due = tx.query(sql, &[tenant.into(), owner.into(), now.into()]).await?;
+    let due = due.iter().map(|row| row.fixed(0).map(PatId::from_bytes)).collect::<Result<HashSet<_>>>()?;
+    let events: Vec<Event> = pats
+        .iter()
+        .filter(|pat| due.contains(&pat.id))
+        .map(|pat| expired(pat.id, &pat.name, pat.owner, pat.expiry))
+        .collect();
+    let events = events.iter().map(|event| (tenant, event));
+    audit::record_all(tx, store, &by_patron(context.tracking), now, events).await?;
+    let sql = "INSERT INTO deleted_pats (id, tenant, secret_hash, deleted) \
+               SELECT id, tenant, secret_hash, $1 FROM pats WHERE tenant = $2 AND owner = $3";
+    tx.execute(sql, &[now.into(), tenant.into(), owner.into()]).await?;
+    let sql = "DELETE FROM pats WHERE tenant = $1 AND owner = $2";
+    tx.execute(sql, &[tenant.into(), owner.into()]).await?;
+    let events: Vec<Event> = pats.iter().map(deleted).collect();
+    audit::record_all(tx, store, context, now, events.iter().map(|event| (tenant, event))).await?;
+    let gone: Vec<Change> = pats.iter().map(|pat| Change::Pat(pat.id)).collect();
+    changes::enter_all(tx, &gone, now).await
 }
 
 /// All PATs of one owner, managed ones too.

@@ -32,6 +32,11 @@ impl SessionLimits {
             || now >= created.plus_seconds(self.absolute_seconds.into())
     }
 
+    /// Whoever was last seen then, or earlier, has ended.
+    pub(crate) fn idle_before(self, now: Timestamp) -> Timestamp {
+        now.plus_seconds(-i64::from(self.idle_seconds))
+    }
+
     /// How far apart, in seconds, notes of a session's use are: often enough that one in use does not look idle.
     fn step_seconds(self) -> i64 {
         SESSION_SEEN_STEP_SECONDS.min(self.idle_seconds / 4).into()
@@ -280,11 +285,8 @@ pub(crate) async fn end_all(tx: &mut Tx, tenant: TenantKey, id: IdentityId) -> R
 }
 
 /// Drops the sessions that have ended by being idle. One that is too old is used no more, and so becomes idle.
-pub(crate) async fn purge(tx: &mut Tx, limits: SessionLimits, now: Timestamp) -> Result<()> {
-    let before = now.plus_seconds(-i64::from(limits.idle_seconds));
-    tx.execute("DELETE FROM sessions WHERE last_seen <= $1", &[before.into()]).await?;
-    Ok(())
-}
+pub(crate) const PURGE: &str = "DELETE FROM sessions WHERE hash IN \
+                                (SELECT hash FROM sessions WHERE last_seen <= $1 ORDER BY last_seen LIMIT $2)";
 
 #[cfg(test)]
 mod tests;

@@ -22,6 +22,9 @@ use crate::pats::Creation;
 use crate::sessions::SessionLimits;
 
 /// How long sessions live here.
+/// PATs that an owner may have here.
+const MANY: u32 = 200;
+
 pub(crate) const LIMITS: SessionLimits = SessionLimits { idle_seconds: 1_800, absolute_seconds: 43_200 };
 
 /// Bytes that never repeat, in another fixture neither, in an order that no id should depend on.
@@ -225,7 +228,7 @@ impl Fixture {
             ..pat::Draft::default()
         };
         let new: NewPat = draft.check(Rules::Current, self.clock.now()).unwrap();
-        let creation = Creation { owner: owner.id, managed, per_owner: 10 };
+        let creation = Creation { owner: owner.id, managed, per_owner: MANY };
         self.store.create_pat(operator(), owner.tenant, creation, new).await.unwrap().0
     }
 }

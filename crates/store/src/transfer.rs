@@ -12,6 +12,7 @@ use patron_core::{Error, Result};
 use sha2::{Digest as _, Sha256};
 
 use crate::driver::{Row, Side, Tx, Value};
+use crate::insert::Insert;
 use crate::migrate::{self, MigrateError};
 use crate::{Store, changes, migrations};
 
@@ -114,9 +115,7 @@ struct Statements {
     /// Reads the first batch, and the one after a key.
     first: String,
     next: String,
-    /// Writes one row, and a whole batch.
-    one: String,
-    batch: String,
+    insert: Insert,
 }
 
 static STATEMENTS: LazyLock<Vec<Statements>> = LazyLock::new(|| TABLES.iter().map(Statements::of).collect());
@@ -128,21 +127,12 @@ impl Statements {
         let select = format!("SELECT {list} FROM {name}");
         // A number and no placeholder: a server that plans for any number of rows may sort all of them.
         let order = format!("ORDER BY {key} LIMIT {BATCH}");
-        let insert = |rows: usize| {
-            let row = |row: usize| {
-                let first = row * columns.len() + 1;
-                let places: Vec<_> = (first..first + columns.len()).map(|n| format!("${n}")).collect();
-                format!("({})", places.join(", "))
-            };
-            let rows: Vec<_> = (0..rows).map(row).collect();
-            format!("INSERT INTO {name} ({list}) VALUES {}", rows.join(", "))
-        };
+        let insert = Insert::new(&format!("{name} ({list})"), 0, "");
         Self {
             table,
             first: format!("{select} {order}"),
             next: format!("{select} WHERE {key} > $1 {order}"),
-            one: insert(1),
-            batch: insert(BATCH),
+            insert,
         }
     }
 
@@ -155,14 +145,8 @@ impl Statements {
     }
 
     async fn write(&'static self, tx: &mut Tx, rows: &[Row]) -> Result<()> {
-        let values = |rows: &[Row]| rows.iter().flat_map(Row::values).cloned().collect::<Vec<_>>();
-        if rows.len() == BATCH {
-            return tx.execute(&self.batch, &values(rows)).await.map(drop);
-        }
-        for row in rows {
-            tx.execute(&self.one, row.values()).await?;
-        }
-        Ok(())
+        let rows: Vec<Vec<Value>> = rows.iter().map(|row| row.values().to_vec()).collect();
+        self.insert.write(tx, &[], &rows).await
     }
 }
 

@@ -1,3 +1,4 @@
+use patron_core::clock::Clock as _;
 use patron_core::secret::SessionToken;
 
 use super::*;
@@ -186,4 +187,47 @@ async fn a_login_name_that_none_can_be_is_not_looked_for() {
         let found = fixture.store.identities_found(fixture.tenant, search, 0, 10).await.unwrap();
         assert_eq!(found, (Vec::new(), 0), "{name:?}");
     }
+}
+
+#[tokio::test]
+async fn whoever_is_deleted_takes_all_pats_along_however_many() {
+    let fixture = Fixture::new().await;
+    let (jane, kept) = (
+        fixture.identity(fixture.tenant, "jane", &[]).await,
+        fixture.identity(fixture.tenant, "joe", &[]).await,
+    );
+    let others = fixture.pat(&kept, "stays").await;
+    let mut pats = Vec::new();
+    for n in 0..150 {
+        pats.push(fixture.pat(&jane, &format!("{n:03}")).await);
+    }
+    let expires = fixture.clock.now().plus_seconds(-1);
+    for pat in &pats[..2] {
+        let values = [expires.into(), pat.id.into()];
+        fixture.execute("UPDATE pats SET expires = $1 WHERE id = $2", &values).await.unwrap();
+    }
+    let known = "UPDATE pats SET expiry_recorded = 1 WHERE id = $1";
+    fixture.execute(known, &[pats[1].id.into()]).await.unwrap();
+    let seen = fixture.store.feed_end().await.unwrap();
+    fixture.store.delete_identity(operator(), fixture.tenant, jane.id).await.unwrap();
+
+    assert_eq!(fixture.number("SELECT COUNT(*) FROM pats").await, 1);
+    assert_eq!(fixture.store.pat(fixture.tenant, others.id).await.unwrap(), Some(others));
+    for pat in &pats {
+        let left = fixture.store.credential(pat.id).await.unwrap();
+        assert!(matches!(left, Some(crate::pats::Credential::Deleted { .. })), "{}", pat.name);
+    }
+    let events = async |name: &'static str| {
+        let rows = fixture.rows(name).await;
+        rows.iter().map(|row| row.text(0).unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let of = "SELECT target_name FROM audit_events WHERE technical_name = 'PERSONAL_ACCESS_TOKEN_EXPIRED'";
+    assert_eq!(events(of).await, ["000"], "only the one of which it was not recorded yet");
+    let of = "SELECT target_name FROM audit_events WHERE technical_name = 'PERSONAL_ACCESS_TOKEN_DELETED' \
+              ORDER BY target_name";
+    assert_eq!(events(of).await, pats.iter().map(|pat| pat.name.clone()).collect::<Vec<_>>());
+    let changed = fixture.store.changes_after(seen).await.unwrap().entries.unwrap();
+    let mut expected: Vec<_> = pats.iter().map(|pat| crate::changes::Change::Pat(pat.id)).collect();
+    expected.push(crate::changes::Change::Identity(jane.id));
+    assert_eq!(changed, expected);
 }
