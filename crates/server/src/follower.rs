@@ -9,8 +9,9 @@ use std::sync::Arc;
 use patron_core::coherence::{Follower, NodeRow, Outcome, Step, Terms};
 use patron_core::id::NodeId;
 use patron_core::{Error, Result};
-use patron_store::changes::Place;
+use patron_store::changes::{Changes, Place};
 use patron_store::driver::Notifications;
+use patron_store::nodes::Following;
 use tokio::sync::watch;
 use tokio::time::{Duration, sleep, timeout};
 
@@ -139,37 +140,39 @@ impl<'a> Node<'a> {
         Ok(Outcome::Registered)
     }
 
-    /// One round: what is new is read, applied to memory, and the row says so. All of it is one transaction, unless much
-    /// has to be read anew: that may take longer than a server lets a transaction stand idle, and longer than a lease,
-    /// after which this node has to register again. What was applied by then stays applied.
+    /// One round: what is new is read, applied to memory, and the row says so, in one transaction.
+    ///
+    /// Where much has to be read anew, that may take longer than a server lets a transaction stand idle, and longer than
+    /// a lease. It is done outside of the round, which then begins anew from there: what was applied stays applied.
     async fn read_and_renew(&mut self) -> Result<Outcome> {
         let (store, memory) = (&self.app.store, &self.app.memory);
-        let asked = self.trust.now();
-        let place = self.place;
-        let reading = within_a_lease(async move {
-            let mut following = store.following().await?;
-            Ok((following.changes_after(place).await?, following))
-        });
-        let (changes, mut following) = reading.await?;
-        self.follower.done(Outcome::Read { asked, last: changes.last.seq });
-        if memory.takes_long(&changes) {
-            following.commit().await?;
-            memory.apply(&changes).await?;
-            following = store.following().await?;
-        } else {
-            within_a_lease(memory.apply(&changes)).await?;
+        loop {
+            let (asked, place) = (self.trust.now(), self.place);
+            let reading = within_a_lease(async move {
+                let mut following = store.following().await?;
+                Ok((following.changes_after(place).await?, following))
+            });
+            let (changes, following) = reading.await?;
+            if memory.takes_long(&changes) {
+                within_a_lease(following.commit()).await?;
+                memory.apply(&changes).await?;
+                self.place = changes.last;
+                continue;
+            }
+            self.follower.done(Outcome::Read { asked, last: changes.last.seq });
+            return within_a_lease(self.apply_and_renew(&changes, following)).await;
         }
+    }
+
+    async fn apply_and_renew(&mut self, changes: &Changes, mut following: Following) -> Result<Outcome> {
+        self.app.memory.apply(changes).await?;
         self.place = changes.last;
         let Step::Renew { seen, renewals } = self.follower.done(Outcome::Applied) else {
             return Ok(Outcome::Failed);
         };
-        let row = NodeRow { id: self.id, seen, renewals };
-        within_a_lease(async move {
-            let renewed = following.renew(row).await?;
-            following.commit().await?;
-            Ok(if renewed { Outcome::Renewed } else { Outcome::RowMissing })
-        })
-        .await
+        let renewed = following.renew(NodeRow { id: self.id, seen, renewals }).await?;
+        following.commit().await?;
+        Ok(if renewed { Outcome::Renewed } else { Outcome::RowMissing })
     }
 
     /// Waits for something to follow.

@@ -58,7 +58,8 @@ impl Default for Progress {
     }
 }
 
-/// A transaction in which a node reads the feed and renews its row.
+/// A transaction in which a node reads the feed and writes a nodes' row. Each statement stands for itself: what it writes
+/// depends on that row alone.
 pub struct Following(Open);
 
 impl Following {
@@ -152,21 +153,17 @@ impl Store {
 
     /// Deletes a row, if it is still of this renewal.
     pub async fn strike_node(&self, row: NodeRow) -> Result<()> {
-        let write = self.db.write_in(Lane::Nodes, "strike_node", move |tx| {
-            Box::pin(async move {
-                let sql = "DELETE FROM nodes WHERE id = $1 AND renewals = $2";
-                tx.execute(sql, &[row.id.into(), row.renewals.into()]).await
-            })
-        });
-        write.await.map(drop)
+        let mut following = self.following().await?;
+        let sql = "DELETE FROM nodes WHERE id = $1 AND renewals = $2";
+        following.0.tx().execute(sql, &[row.id.into(), row.renewals.into()]).await?;
+        following.commit().await
     }
 
     /// Deletes the row of a node that trusts its memory no more.
     pub async fn leave(&self, id: NodeId) -> Result<()> {
-        let write = self.db.write_in(Lane::Nodes, "leave", move |tx| {
-            Box::pin(async move { tx.execute("DELETE FROM nodes WHERE id = $1", &[id.into()]).await })
-        });
-        write.await.map(drop)
+        let mut following = self.following().await?;
+        following.0.tx().execute("DELETE FROM nodes WHERE id = $1", &[id.into()]).await?;
+        following.commit().await
     }
 
     /// The rows of all nodes, and where the feed ends for the server that gives them.

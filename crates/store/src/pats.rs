@@ -345,7 +345,9 @@ impl Store {
 
     /// Records uses: `lastUsed` moves where it is due, and each move is audited. Of many, those that come first may be
     /// recorded when this fails; to record them again changes nothing, unless they are recorded in any case.
-    pub async fn record_uses(&self, uses: Vec<Use>) -> Result<()> {
+    pub async fn record_uses(&self, mut uses: Vec<Use>) -> Result<()> {
+        // In an order that all nodes have, so that no two of them wait for each other.
+        uses.sort_by_key(|used| used.pat);
         for part in uses.chunks(USES_AT_ONCE) {
             let (store, part) = (self.clone(), Arc::<[Use]>::from(part));
             self.write("record_uses", move |tx| {

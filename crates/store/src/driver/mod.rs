@@ -191,8 +191,8 @@ impl Database {
         }
     }
 
-    /// Begins a transaction that the caller ends, at most one at a time: for a service that follows the change feed.
-    /// What it reads is committed and otherwise no snapshot, and it is not run again.
+    /// Begins a transaction that the caller ends, for a service that follows the change feed. What it reads is committed
+    /// and otherwise no snapshot, and it is not run again.
     pub async fn begin_following(&self, name: &'static str) -> Result<Open> {
         match &self.driver {
             Driver::Sqlite(_) => Err(Error::internal("a file is not followed")),
@@ -229,9 +229,10 @@ impl Database {
         }
     }
 
-    /// Takes no more work, finishes what was handed in (on a server only what has begun), and closes the files; the `-wal`
-    /// file is folded into the database. From then on every call on any clone is [`Error::Unavailable`]. A second call returns when the
-    /// first has. Calls that are under way have to be polled or dropped meanwhile, for this waits for them.
+    /// Takes no more work, finishes what was handed in, and closes the files; the `-wal` file is folded into the
+    /// database. (On a server, transactions go on that somebody waits for, and no others.) From then on every call on any
+    /// clone is [`Error::Unavailable`]. A second call returns when the first has. Calls that are under way have to be polled
+    /// or dropped meanwhile, for this waits for them.
     pub async fn close(&self) {
         match &self.driver {
             Driver::Sqlite(sqlite) => sqlite.close().await,

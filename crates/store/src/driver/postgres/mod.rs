@@ -21,7 +21,7 @@ use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, PoolError
 use futures_util::future::{Either, select};
 use patron_core::{Error, Result};
 use tokio::sync::{Mutex, watch};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use self::address::Address;
 use self::fault::Fault;
@@ -31,8 +31,12 @@ pub(super) use self::session::Session;
 use super::{BoxFuture, DriverSession, Lane, Options, Side, Tx};
 
 /// How long a commit may take after its caller has given up on it. One that waits for a standby cannot be undone, and
-/// the server's process stays busy with it, so its connection is not replaced by another one meanwhile.
+/// the server's process stays busy with it, so its connection is not replaced by another one meanwhile, unless the
+/// service turns to another server.
 const COMMIT_LIMIT: Duration = Duration::from_mins(1);
+/// How long a transaction that has lost more than one conflict rests before it runs again.
+const FIRST_REST: Duration = Duration::from_millis(1);
+const LONGEST_REST: Duration = Duration::from_millis(32);
 /// How long undoing may take. A connection that takes longer is closed, which undoes as well.
 const ROLLBACK_LIMIT: Duration = Duration::from_secs(1);
 /// Connections for what nodes wait for of each other: one that follows the feed, one that loads what has changed, and
@@ -55,7 +59,7 @@ enum Mode {
     Alone,
     /// Goes through a whole database, for as long as it takes.
     Copy(Side),
-    /// Reads the change feed and writes a row of this process's own: nothing that depends on what was read.
+    /// Reads the change feed and writes a row of the nodes': nothing that depends on what was read.
     Follow,
 }
 
@@ -147,7 +151,7 @@ impl Postgres {
         opened.map_err(|fault| fault.error())
     }
 
-    /// Begins a transaction in the caller's own hands; one at a time.
+    /// Begins a transaction in the caller's own hands.
     pub(super) async fn begin_following(&self, name: &'static str) -> Result<Session> {
         let begun = self.shared.begin(Lane::Nodes, name, Mode::Follow).await;
         begun.map_err(|fault| fault.error())
@@ -280,6 +284,7 @@ impl Shared {
     {
         let Asked { name, deadline, .. } = asked;
         let (mut turn, mut taken, mut broken) = (None, false, false);
+        let mut rest = FIRST_REST;
         loop {
             let fault = match self.attempt(asked, &work).await {
                 Ok(outcome) => return outcome,
@@ -289,7 +294,13 @@ impl Shared {
             };
             // What was taken a moment ago by another is seen the second time; a connection may be lost once.
             match fault {
-                Fault::Conflict(_) => {}
+                Fault::Conflict(_) => {
+                    // Whoever has won may still be there, and the conflict with it.
+                    if turn.is_some() {
+                        sleep(rest).await;
+                        rest = LONGEST_REST.min(rest * 2);
+                    }
+                }
                 Fault::Taken(_) if !std::mem::replace(&mut taken, true) => {}
                 Fault::Broken(_) if !std::mem::replace(&mut broken, true) => {}
                 fault => return Err(fault.error()),
