@@ -17,6 +17,7 @@ use tokio::time::{Duration, sleep, timeout};
 
 use crate::app::App;
 use crate::limits::{FOLLOW_PAUSE, FOLLOW_POLL};
+use crate::outage::Outage;
 use crate::trust::Trust;
 
 /// Follows the feed until `stop` says so, and then leaves, so that no change waits for this node.
@@ -55,8 +56,7 @@ struct Node<'a> {
     follower: Follower,
     place: Place,
     notifications: Option<Notifications>,
-    /// Whether the last attempt failed: an outage is told once.
-    failing: bool,
+    outage: Outage,
 }
 
 impl<'a> Node<'a> {
@@ -69,7 +69,7 @@ impl<'a> Node<'a> {
             follower: Follower::new(place.seq, Terms::STANDARD),
             place,
             notifications: None,
-            failing: false,
+            outage: Outage::new("the change feed cannot be followed", "the change feed is followed again"),
         }
     }
 
@@ -102,21 +102,17 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// Tells of the beginning and of the end of an outage.
     fn told(&mut self, outcome: Result<Outcome>) -> Outcome {
         match outcome {
             Ok(outcome) => {
-                if self.failing && outcome == Outcome::Renewed {
-                    tracing::info!("the change feed is followed again");
-                    self.failing = false;
+                // What follows a new connection may still fail.
+                if outcome == Outcome::Renewed {
+                    self.outage.over();
                 }
                 outcome
             }
             Err(error) => {
-                if !self.failing {
-                    tracing::warn!(cause = error.cause(), "the change feed cannot be followed");
-                    self.failing = true;
-                }
+                self.outage.failed(&error);
                 Outcome::Failed
             }
         }
