@@ -84,6 +84,7 @@ impl<'a> Node<'a> {
                 // They are done with the reading, in its transaction.
                 Step::Apply | Step::Renew { .. } => Ok(Outcome::Failed),
             };
+            let fails_again = self.outage.lasts();
             let outcome = self.told(outcome);
             self.follower.done(outcome);
             if outcome == Outcome::Registered {
@@ -93,7 +94,8 @@ impl<'a> Node<'a> {
                 self.trust.set(self.follower.trusted_until());
             }
             if outcome == Outcome::Failed {
-                if matches!(step, Step::Read { .. } | Step::Register { .. }) {
+                // It was connected to after the first failure, and fails all the same.
+                if fails_again && matches!(step, Step::Read { .. } | Step::Register { .. }) {
                     self.app.store.try_another_server();
                 }
                 // Requests that wait for it do not shorten it: each attempt costs the server connections.

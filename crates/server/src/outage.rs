@@ -16,6 +16,11 @@ impl Outage {
         Self { begins, ends, lasts: false }
     }
 
+    /// Whether it failed when it was last tried.
+    pub(crate) fn lasts(&self) -> bool {
+        self.lasts
+    }
+
     /// It failed.
     pub(crate) fn failed(&mut self, error: &Error) {
         if !std::mem::replace(&mut self.lasts, true) {

@@ -216,6 +216,28 @@ mod postgres {
         while db.read("count", |tx| Box::pin(tx.query("SELECT COUNT(*) FROM t", &[]))).await.is_err() {}
     }
 
+    /// A primary of yesterday takes connections, and whatever is written there waits for its standby for ever.
+    #[tokio::test]
+    async fn another_server_is_asked_first_when_somebody_says_so() {
+        let cluster = Cluster::start(Settings::default());
+        let ways = [Proxy::to(cluster.address()), Proxy::to(cluster.address())];
+        cluster.psql("postgres", "CREATE DATABASE d");
+        let [one, other] = ways.each_ref().map(|way| way.address().to_string());
+        let url = cluster.url_through(ways[0].address(), "d").replace(&one, &format!("{one},{other}"));
+        let options = Options { busy_timeout: Duration::from_millis(300), ..Options::default() };
+        let db = Database::open(&url, options).await.unwrap();
+        db.reconnect();
+        assert_eq!(number(&db, "SELECT 1").await, 1);
+        db.try_another_server();
+        db.reconnect();
+        assert_eq!(number(&db, "SELECT 1").await, 1);
+        // It goes through the other, which is seen by what it takes to stop it.
+        ways[0].stall();
+        assert_eq!(number(&db, "SELECT 1").await, 1);
+        ways[1].stall();
+        assert_eq!(cause(script(&db, "SELECT 1").await), "script: the database took too long");
+    }
+
     #[tokio::test]
     async fn a_standby_is_no_place_to_write_and_no_mistake_of_ours() {
         let cluster = Cluster::start(Settings::default());
