@@ -141,7 +141,7 @@ impl Store {
         F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + Sync + 'static,
         T: Send + 'static,
     {
-        self.refuse_cut_off()?;
+        self.require_registration().await?;
         let (clock, work) = (Arc::clone(&self.clock), Arc::new(work));
         let found_nothing = Arc::new(Mutex::new(None));
         let behind = Arc::clone(&found_nothing);

@@ -2,13 +2,12 @@
 //! changes, and how a change waits for them. The rules are [`patron_core::coherence`]'s.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
 use std::time::Duration;
 
 use patron_core::coherence::{NodeRow, RENEWAL_MILLIS, Roll, Steady, Terms, Verdict, Wait};
 use patron_core::id::NodeId;
 use patron_core::{Error, Result};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio::time::{sleep, timeout};
 
 use crate::Store;
@@ -19,12 +18,14 @@ use crate::driver::{Lane, Notifications, Open, Row, Tx};
 /// a reading, a writing and a wait for the disk to apply an entry.
 const FIRST_REST: Duration = Duration::from_millis(2);
 const LONGEST_REST: Duration = Duration::from_millis(50);
+/// How long a change waits for its node to register anew: memory is not trusted for longer without it.
+const REGISTRATION_PATIENCE: Duration = Duration::from_secs(3);
 /// How often it is looked whether a node that is there renews its row.
 const WATCHING_REST: Duration = Duration::from_millis(RENEWAL_MILLIS / 4);
 
 /// What a process knows of how far the nodes are.
 pub(crate) struct Progress {
-    registered: RwLock<Option<Registration>>,
+    registered: watch::Sender<Option<Registration>>,
     /// How many looks at the nodes' rows have begun.
     looks: AtomicU64,
     /// Held by the one that looks at the nodes' rows for all that wait.
@@ -51,7 +52,7 @@ struct Looking {
 impl Default for Progress {
     fn default() -> Self {
         Self {
-            registered: RwLock::default(),
+            registered: watch::Sender::new(None),
             looks: AtomicU64::new(0),
             looking: Mutex::new(Looking { roll: Roll::new(Terms::STANDARD), look: 0, seen: 0 }),
         }
@@ -110,9 +111,10 @@ impl Store {
     /// changes are made on. Nothing is written until this process has registered anew: what a server does not confirm
     /// waits there for as long as it likes, and each attempt to write it again would wait beside it.
     pub fn reconnect(&self) {
-        if let Some(registration) = self.registration().as_mut() {
-            registration.is_lost = true;
-        }
+        self.progress.registered.send_if_modified(|registered| match registered {
+            Some(registration) => !std::mem::replace(&mut registration.is_lost, true),
+            None => false,
+        });
         self.db.reconnect();
     }
 
@@ -125,30 +127,29 @@ impl Store {
     /// Notes the registration in force of this process's row. What is loaded into its memory from now on is read on a
     /// server that has it.
     pub fn note_registered(&self, id: NodeId, renewals: i64) {
-        *self.registration() = Some(Registration { id, renewals, is_lost: false });
-    }
-
-    fn registration(&self) -> RwLockWriteGuard<'_, Option<Registration>> {
-        self.progress.registered.write().unwrap_or_else(PoisonError::into_inner)
+        self.progress.registered.send_replace(Some(Registration { id, renewals, is_lost: false }));
     }
 
     /// The registration that a server must have, to be read for this process's memory.
     pub(crate) fn registered(&self) -> Option<Registration> {
-        *self.progress.registered.read().unwrap_or_else(PoisonError::into_inner)
+        *self.progress.registered.borrow()
     }
 
     fn is_cut_off(&self) -> bool {
         self.registered().is_some_and(|registration| registration.is_lost)
     }
 
-    /// Refuses to write while this process is a node that has lost its registration.
-    pub(crate) fn refuse_cut_off(&self) -> Result<()> {
-        if self.is_cut_off() {
-            return Err(Error::unavailable(
-                "this node has lost sight of the others and has not registered anew",
-            ));
-        }
-        Ok(())
+    /// Waits a moment, if this process is a node that has lost its registration, until it has registered anew.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when it has not: then it writes nothing.
+    pub(crate) async fn require_registration(&self) -> Result<()> {
+        let mut registered = self.progress.registered.subscribe();
+        let held =
+            registered.wait_for(|registered| registered.is_none_or(|registration| !registration.is_lost));
+        let lost =
+            || Error::unavailable("this node has lost sight of the others and has not registered anew");
+        timeout(REGISTRATION_PATIENCE, held).await.map_err(|_| lost())?.map(drop).map_err(|_| lost())
     }
 
     /// Deletes a row, if it is still of this renewal.
@@ -209,8 +210,9 @@ impl Store {
         // A server that lacks what a row speaks of is no witness of what others have applied.
         (looking.look, looking.seen) = (look, seen.min(last));
         for dead in looking.roll.observe(&rows, self.steady.steady()) {
-            self.refuse_cut_off()?;
-            self.strike_node(dead).await?;
+            if !self.is_cut_off() {
+                self.strike_node(dead).await?;
+            }
         }
         Ok(())
     }
