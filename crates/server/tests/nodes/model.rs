@@ -7,8 +7,10 @@
 //!
 //! A change that was not answered is perhaps made; both are allowed then, until somebody sees which it is.
 
+mod learn;
+mod tell;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fmt;
 
 use crate::history::{Fate, From, History};
 use crate::time::{At, Span};
@@ -213,6 +215,16 @@ impl Model {
         }
     }
 
+    /// Judges what was answered with an outage, now that it is known when what has failed.
+    pub(crate) fn judge_outages(&mut self, is_excused: impl Fn(&Event) -> bool) {
+        for number in 0..self.events.len() {
+            let event = &self.events[number];
+            if event.got.is_outage() && !is_excused(event) {
+                self.violated(number, "an outage, and nothing has failed that explains it");
+            }
+        }
+    }
+
     fn violated(&mut self, number: usize, why: &str) {
         // The first ones tell what is wrong, and a history may be long.
         if self.violations.len() < 5 {
@@ -227,7 +239,7 @@ impl Model {
         let when = event.when;
         match (&event.asked, &event.got) {
             (_, Got::Wrong(what)) => Err(what.clone()),
-            // What an outage has done to a change is seen later.
+            // What an outage has done to a change is seen later, and whether there was a reason for it.
             (_, Got::Outage | Got::Cut | Got::Unsent) | (Asked::Enable(..) | Asked::Lead(..), Got::Done) => {
                 Ok(())
             }
@@ -389,113 +401,34 @@ impl Model {
             && pat.expires.may_be(&row.expires, when, from);
         require(unchanged, || format!("an answered change of PAT {at} is lost: {row:?}"))
     }
-
-    /// What an answer tells of changes that were not answered.
-    fn learn(&mut self, event: &Event) {
-        let when = event.when;
-        match (&event.asked, &event.got) {
-            (Asked::Patch(pat, _) | Asked::Delete(pat), Got::Missing) => {
-                self.pats[*pat].lives.saw(&false, when, From::Database);
-            }
-            (Asked::List(owner), Got::Rows(rows)) => {
-                for row in rows {
-                    let Some(&at) = self.by_id.get(&row.id) else {
-                        self.unanswered.entry(row.id.clone()).or_insert((*owner, when.end));
-                        continue;
-                    };
-                    let pat = &mut self.pats[at];
-                    pat.name.saw(&row.name, when, From::Database);
-                    pat.scope.saw(&row.scope, when, From::Database);
-                    pat.expires.saw(&row.expires, when, From::Database);
-                }
-                let shown: HashSet<&str> = rows.iter().map(|row| row.id.as_str()).collect();
-                for pat in self.pats.iter_mut().filter(|pat| pat.owner == *owner && pat.created <= when.begin)
-                {
-                    if !shown.contains(pat.id.as_str()) {
-                        pat.lives.saw(&false, when, From::Database);
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
 }
 
-impl Model {
-    /// The PAT, the access token and the identity that an event is about.
-    fn subjects(&self, event: &Event) -> (Option<usize>, Option<usize>, Option<usize>) {
-        let of = |by: &Credential| match *by {
-            Credential::Pat(pat) => (Some(pat), None, Some(self.pats[pat].owner)),
-            Credential::Token(token) => {
-                let pat = self.tokens[token].pat;
-                (Some(pat), Some(token), Some(self.pats[pat].owner))
-            }
-        };
-        match &event.asked {
-            Asked::Exchange(pat) | Asked::Patch(pat, _) | Asked::Delete(pat) => of(&Credential::Pat(*pat)),
-            Asked::Call(by) | Asked::ForwardAuth(by) => of(by),
-            Asked::Introspect(token) | Asked::Revoke { token, .. } => of(&Credential::Token(*token)),
-            Asked::Create { owner, .. } => (None, None, Some(*owner)),
-            Asked::Enable(identity, _)
-            | Asked::Lead(identity)
-            | Asked::LeadsSeen(identity)
-            | Asked::List(identity) => (None, None, Some(*identity)),
+impl Asked {
+    /// Whether it is to change something, and so waits for others who do.
+    pub(crate) fn is_change(&self) -> bool {
+        match self {
+            Self::Create { .. }
+            | Self::Patch(..)
+            | Self::Delete(_)
+            | Self::Revoke { .. }
+            | Self::Enable(..)
+            | Self::Lead(_) => true,
+            Self::Exchange(_)
+            | Self::Call(_)
+            | Self::Introspect(_)
+            | Self::ForwardAuth(_)
+            | Self::LeadsSeen(_)
+            | Self::List(_) => false,
         }
-    }
-
-    /// All that happened to what the event is about.
-    fn history_of(&self, number: usize) -> String {
-        let (pat, token, identity) = self.subjects(&self.events[number]);
-        let mut text = String::new();
-        for (at, event) in self.events.iter().enumerate() {
-            let (its_pat, its_token, its_identity) = self.subjects(event);
-            let about_token = token.is_none() || its_token.is_none() || its_token == token;
-            let about_pat = pat.is_some() && its_pat == pat && about_token;
-            let about_identity =
-                its_identity == identity && matches!(event.asked, Asked::Enable(..) | Asked::Lead(..));
-            let list = pat.is_none() && its_identity == identity;
-            if about_pat || about_identity || list {
-                text.extend(["    ", &self.told(at), "\n"]);
-            }
-        }
-        text
-    }
-
-    fn told(&self, number: usize) -> String {
-        let Event { client, node, when, asked, got } = &self.events[number];
-        let node = node.map_or("admin".to_owned(), |node| format!("node {node}"));
-        let mut got = format!("{got:?}");
-        if got.len() > 400 {
-            got.truncate(400);
-        }
-        format!("{} … {} client {client} {node}: {asked:?}: {got}", when.begin, when.end)
-    }
-}
-
-impl fmt::Display for Asked {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Create { .. } => "create",
-            Self::Exchange(_) => "exchange",
-            Self::Call(Credential::Pat(_)) => "call, Basic",
-            Self::Call(Credential::Token(_)) => "call, Bearer",
-            Self::Introspect(_) => "introspect",
-            Self::ForwardAuth(_) => "forward-auth",
-            Self::Patch(_, Patch::Name(_)) => "patch name",
-            Self::Patch(_, Patch::Scope(_)) => "patch scope",
-            Self::Patch(_, Patch::Expires(_)) => "patch expiry",
-            Self::Delete(_) => "delete",
-            Self::Revoke { .. } => "revoke",
-            Self::Enable(_, true) => "enable (admin)",
-            Self::Enable(_, false) => "disable (admin)",
-            Self::Lead(..) => "set levels",
-            Self::LeadsSeen(_) => "use levels",
-            Self::List(_) => "list",
-        })
     }
 }
 
 impl Got {
+    /// Whether nobody has said what is so.
+    pub(crate) fn is_outage(&self) -> bool {
+        matches!(self, Self::Outage | Self::Cut | Self::Unsent)
+    }
+
     /// For the report's columns.
     pub(crate) fn column(&self) -> usize {
         match self {

@@ -40,13 +40,7 @@ impl Story {
 
     /// A PAT of the worker's, and an access token made from it, which every node has in memory.
     fn known_pat(&self, client: &mut Client<'_>) -> (usize, usize) {
-        let pat = client.create(0, self.cast.workers[0]).unwrap();
-        let token = client.exchange(0, pat).unwrap();
-        for node in 0..self.world.nodes.len() {
-            client.call(node, Credential::Pat(pat));
-            client.call(node, Credential::Token(token));
-        }
-        (pat, token)
+        client.known_pat(self.cast.workers[0]).unwrap()
     }
 
     /// Whether the node refuses the access token, which may be before that was answered.
@@ -139,8 +133,7 @@ fn a_frozen_node_holds_a_revocation_up_for_a_lease_and_refuses_when_it_wakes() {
     std::thread::scope(|scope| {
         let deleted = scope.spawn(|| {
             // On its own: the other asks every node as soon as it is answered, and one of them answers nothing.
-            let mut client = story.client();
-            client.delete(0, pat)
+            story.client().delete(0, pat)
         });
         // A lease and more, after which the others answer and the frozen one has a request waiting for it.
         pass(Duration::from_secs(5));

@@ -1,0 +1,291 @@
+//! What clients change, and what they ask about it afterwards.
+
+use std::time::Duration;
+
+use patron_core::time::Timestamp;
+use serde_json::json;
+
+use super::{Client, MANAGE, PATS, READ, new_pat, words};
+use crate::history::Fate;
+use crate::model::{Asked, Credential, Event, Got, Pat, Patch};
+use crate::process::basic;
+use crate::time::{At, Span, pass};
+use crate::wire::send;
+
+/// An owner with more live PATs than this gets no more: lists stay short.
+const CROWDED: usize = 30;
+/// What a change of a PAT may be answered with.
+const CHANGED: &[(u16, Got)] =
+    &[(200, Got::Done), (204, Got::Done), (401, Got::Refused), (404, Got::Missing)];
+
+impl Client<'_> {
+    /// A PAT, used at each node once its creation was answered; its number.
+    pub(crate) fn create(&mut self, node: usize, owner: usize) -> Option<usize> {
+        let name = format!("{}-{}", self.number, self.names);
+        self.names += 1;
+        {
+            let mut model = self.model.lock().unwrap();
+            if model.pats.iter().filter(|pat| pat.owner == owner && *pat.lives.last()).count() > CROWDED {
+                return None;
+            }
+            model.create(owner, &name);
+        }
+        let scope = [READ, MANAGE];
+        let body = json!({ "name": name, "scope": scope, "userAwareTokenNeverExpires": true });
+        let request = self.http.post(self.url(node, PATS)).header("content-type", "application/json");
+        let (when, back) = send(self.as_identity(request.body(body.to_string()), owner));
+        let (got, answer) = self.read_creation(back);
+        let mut model = self.model.lock().unwrap();
+        let pat = answer.filter(|_| matches!(got, Got::Done)).map(|made| {
+            let text = |field: &str| made[field].as_str().unwrap_or_default().to_owned();
+            let pat = new_pat(text("id"), text("secret"), &text("name"), words(&made["scope"]), when.end);
+            Pat { owner, ..pat }
+        });
+        let pat = model.created(&name, got.fate(when.end), pat);
+        let asked = Asked::Create { owner };
+        model.record(Event { client: self.number, node: Some(node), when, asked, got });
+        drop(model);
+        if let Some(pat) = pat
+            && self.random.one_in(2)
+        {
+            for node in self.all_nodes() {
+                self.exchange(node, pat);
+            }
+        }
+        pat
+    }
+
+    pub(super) fn patch_something(&mut self, node: usize) {
+        let Some(pat) = self.any_pat() else { return };
+        let expires = self.model.lock().unwrap().pats[pat].expires.last().is_some();
+        let patch = match self.random.below(5) {
+            // What expires soon is left to expire.
+            _ if expires => return,
+            0 => {
+                let soon = i64::try_from(self.random.between(1_000, 8_000)).unwrap();
+                Patch::Expires(At::now().wall() + soon)
+            }
+            1 | 2 => {
+                self.names += 1;
+                Patch::Name(format!("{}-renamed-{}", self.number, self.names))
+            }
+            3 => Patch::Scope(vec![READ.to_owned()]),
+            _ => Patch::Scope(vec![READ.to_owned(), MANAGE.to_owned()]),
+        };
+        self.patch(node, pat, patch);
+    }
+
+    pub(crate) fn patch(&mut self, node: usize, pat: usize, patch: Patch) {
+        let (id, owner) = {
+            let mut model = self.model.lock().unwrap();
+            let target = &mut model.pats[pat];
+            if std::mem::replace(&mut target.busy, true) {
+                return;
+            }
+            match patch.clone() {
+                Patch::Name(name) => target.name.ask(name),
+                Patch::Scope(scope) => target.scope.ask(scope),
+                Patch::Expires(at) => target.expires.ask(Some(at)),
+            }
+            (target.id.clone(), target.owner)
+        };
+        let (field, value) = match &patch {
+            Patch::Name(name) => ("/name", json!(name)),
+            Patch::Scope(scope) => ("/scope", json!(scope)),
+            Patch::Expires(at) => ("/expirationDate", json!(Timestamp::from_millis(*at).to_string())),
+        };
+        let mut body = vec![json!({ "op": "replace", "path": field, "value": value })];
+        if matches!(patch, Patch::Expires(_)) {
+            body.push(json!({ "op": "replace", "path": "/userAwareTokenNeverExpires", "value": false }));
+        }
+        let request = self.http.patch(self.url(node, &format!("{PATS}/{id}")));
+        let request = request.header("content-type", "application/json-patch+json");
+        let (when, back) = send(self.as_identity(request.body(json!(body).to_string()), owner));
+        let (got, _) = self.read(back, CHANGED);
+        let mut model = self.model.lock().unwrap();
+        let (fate, target) = (got.fate(when.end), &mut model.pats[pat]);
+        match patch {
+            Patch::Name(_) => target.name.settle(fate),
+            Patch::Scope(_) => target.scope.settle(fate),
+            Patch::Expires(_) => target.expires.settle(fate),
+        }
+        target.busy = false;
+        let asked = Asked::Patch(pat, patch);
+        model.record(Event { client: self.number, node: Some(node), when, asked, got });
+        drop(model);
+        if let Fate::Answered(_) = fate {
+            let node = self.any_node();
+            self.forward_auth(node, Credential::Pat(pat));
+        }
+    }
+
+    /// Deletes a PAT; once that was answered, every node is asked at once what it thinks of it.
+    pub(crate) fn delete(&self, node: usize, pat: usize) -> Fate {
+        let fate = self.delete_only(node, pat);
+        if let Fate::Answered(_) = fate {
+            let token = {
+                let model = self.model.lock().unwrap();
+                (0..model.tokens.len()).rev().find(|&token| model.tokens[token].pat == pat)
+            };
+            for node in self.all_nodes() {
+                self.exchange(node, pat);
+                if let Some(token) = token {
+                    self.call(node, Credential::Token(token));
+                }
+            }
+        }
+        fate
+    }
+
+    /// Deletes a PAT, and asks nobody what they think of it.
+    pub(crate) fn delete_only(&self, node: usize, pat: usize) -> Fate {
+        let (id, owner) = {
+            let mut model = self.model.lock().unwrap();
+            let target = &mut model.pats[pat];
+            if std::mem::replace(&mut target.busy, true) {
+                return Fate::Refused;
+            }
+            target.lives.ask(false);
+            (target.id.clone(), target.owner)
+        };
+        let request = self.http.delete(self.url(node, &format!("{PATS}/{id}")));
+        let (when, back) = send(self.as_identity(request, owner));
+        let (got, _) = self.read(back, CHANGED);
+        let fate = got.fate(when.end);
+        let mut model = self.model.lock().unwrap();
+        model.pats[pat].lives.settle(fate);
+        model.pats[pat].busy = false;
+        model.record(Event { client: self.number, node: Some(node), when, asked: Asked::Delete(pat), got });
+        fate
+    }
+
+    /// Revokes an access token, by its own PAT or as the administrator, and asks every node.
+    pub(crate) fn revoke(&mut self, node: usize, token: usize) -> Fate {
+        let (by, client, text) = {
+            let mut model = self.model.lock().unwrap();
+            let own = model.tokens[token].pat;
+            let by = if self.random.one_in(2) { own } else { model.identities[self.cast.admin].acting };
+            let target = &mut model.tokens[token];
+            if std::mem::replace(&mut target.busy, true) {
+                return Fate::Refused;
+            }
+            target.lives.ask(false);
+            let text = target.text.clone();
+            (by, basic(&model.pats[by].id, &model.pats[by].secret), text)
+        };
+        let request = self.http.post(self.url(node, "/oauth/revoke")).header("authorization", client);
+        let (when, back) = send(request.form(&[("token", text.as_str())]));
+        let (got, _) = self.read(back, &[(200, Got::Done), (401, Got::Refused)]);
+        let fate = got.fate(when.end);
+        let mut model = self.model.lock().unwrap();
+        model.tokens[token].lives.settle(fate);
+        model.tokens[token].busy = false;
+        let asked = Asked::Revoke { token, by };
+        model.record(Event { client: self.number, node: Some(node), when, asked, got });
+        drop(model);
+        if let Fate::Answered(_) = fate {
+            self.ask_every_node(Credential::Token(token));
+        }
+        fate
+    }
+
+    /// Revokes an access token, as the administrator, while somebody else ends it or its PAT: whoever of the two is
+    /// answered first, it has ended.
+    pub(crate) fn revoke_as_well(&self, node: usize, token: usize) -> Fate {
+        let admin = self.model.lock().unwrap().identities[self.cast.admin].acting;
+        let text = {
+            let mut model = self.model.lock().unwrap();
+            let target = &mut model.tokens[token];
+            if *target.lives.last() {
+                target.lives.ask(false);
+            }
+            target.text.clone()
+        };
+        let request = self.signed(self.http.post(self.url(node, "/oauth/revoke")), Credential::Pat(admin));
+        let (when, back) = send(request.form(&[("token", text.as_str())]));
+        let (got, _) = self.read(back, &[(200, Got::Done)]);
+        let fate = got.fate(when.end);
+        let mut model = self.model.lock().unwrap();
+        model.tokens[token].lives.settle(fate);
+        let asked = Asked::Revoke { token, by: admin };
+        model.record(Event { client: self.number, node: Some(node), when, asked, got });
+        fate
+    }
+
+    /// Sets an identity's levels, as the administrator.
+    pub(super) fn lead(&mut self, node: usize, leader: usize) {
+        let (path, leads) = {
+            let mut model = self.model.lock().unwrap();
+            let identity = &mut model.identities[leader];
+            if std::mem::replace(&mut identity.busy, true) {
+                return;
+            }
+            let leads = !*identity.leads.last();
+            identity.leads.ask(leads);
+            (format!("/auth-users/v1/{}", identity.id), leads)
+        };
+        let levels = if leads { json!(["ORG_ADMIN"]) } else { json!([]) };
+        let body = json!([{ "op": "replace", "path": "/capabilities", "value": levels }]);
+        let request = self.http.patch(self.url(node, &path));
+        let request = request.header("content-type", "application/json-patch+json").body(body.to_string());
+        let (when, back) = send(self.as_identity(request, self.cast.admin));
+        let (got, _) = self.read(back, &[(200, Got::Done)]);
+        let fate = got.fate(when.end);
+        let mut model = self.model.lock().unwrap();
+        model.identities[leader].leads.settle(fate);
+        model.identities[leader].busy = false;
+        let asked = Asked::Lead(leader);
+        model.record(Event { client: self.number, node: Some(node), when, asked, got });
+        drop(model);
+        if let Fate::Answered(_) = fate {
+            for node in self.all_nodes() {
+                self.use_levels(node, leader);
+            }
+        }
+    }
+
+    /// An operator disables somebody, and some time later enables them.
+    pub(super) fn disable_and_enable(&mut self) {
+        let victim = *self.random.pick(&self.cast.victims).unwrap();
+        if std::mem::replace(&mut self.model.lock().unwrap().identities[victim].busy, true) {
+            return;
+        }
+        self.enable(victim, false);
+        pass(Duration::from_millis(self.random.between(0, 200) as u64));
+        self.enable(victim, true);
+        self.model.lock().unwrap().identities[victim].busy = false;
+    }
+
+    /// What became of it is asked of every node, of the acting PAT and of one access token.
+    pub(crate) fn enable(&mut self, identity: usize, enabled: bool) -> Fate {
+        let id = {
+            let mut model = self.model.lock().unwrap();
+            let target = &mut model.identities[identity];
+            target.enabled.ask(enabled);
+            target.id.clone()
+        };
+        let begin = At::now();
+        let verb = if enabled { "enable" } else { "disable" };
+        let output = self.world.try_admin(&["admin", "identity", verb, &id]);
+        let when = Span { begin, end: At::now() };
+        let got = if output.status.success() { Got::Done } else { Got::Outage };
+        let fate = got.fate(when.end);
+        let mut model = self.model.lock().unwrap();
+        model.identities[identity].enabled.settle(fate);
+        let acting = model.identities[identity].acting;
+        let is_its = |token: &usize| model.pats[model.tokens[*token].pat].owner == identity;
+        let token = (0..model.tokens.len()).rev().find(is_its);
+        let asked = Asked::Enable(identity, enabled);
+        model.record(Event { client: self.number, node: None, when, asked, got });
+        drop(model);
+        if let Fate::Answered(_) = fate {
+            for node in self.all_nodes() {
+                self.call(node, Credential::Pat(acting));
+                if let Some(token) = token {
+                    self.call(node, Credential::Token(token));
+                }
+            }
+        }
+        fate
+    }
+}
