@@ -4,6 +4,7 @@ mod changes;
 mod frozen;
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use patron_core::time::Timestamp;
 use reqwest::blocking::{Client as Http, RequestBuilder};
@@ -13,7 +14,7 @@ use crate::history::History;
 use crate::model::{Asked, Credential, Event, Got, Model, Pat, Row, Token};
 use crate::process::basic;
 use crate::random::Random;
-use crate::time::{At, Span};
+use crate::time::{At, Span, pass};
 use crate::wire::{Answer, Back, client, send};
 use crate::world::World;
 
@@ -303,11 +304,24 @@ impl<'a> Client<'a> {
         self.record(Some(node), when, asked, got);
     }
 
-    /// Whether the last thing that it asked for was answered, well or not: that it was no outage.
-    pub(crate) fn was_answered(&self) -> bool {
+    /// Asks for something again and again until it is answered, well or not; whether it was before `limit`.
+    pub(crate) fn asks_until_answered(&self, limit: At, ask: impl Fn()) -> bool {
+        loop {
+            ask();
+            if !self.last_got().is_outage() {
+                return true;
+            }
+            if At::now() >= limit {
+                return false;
+            }
+            pass(Duration::from_millis(10));
+        }
+    }
+
+    /// What the last thing that it asked for was answered with.
+    pub(crate) fn last_got(&self) -> Got {
         let model = self.model.lock().unwrap();
-        let last = model.events.iter().rev().find(|event| event.client == self.number).unwrap();
-        !last.got.is_outage()
+        model.events.iter().rev().find(|event| event.client == self.number).unwrap().got.clone()
     }
 
     fn record(&self, node: Option<usize>, when: Span, asked: Asked, got: Got) {

@@ -3,18 +3,18 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use patron_core::coherence::Terms;
 use patron_testing::Proxy;
 use reqwest::blocking::Client as Http;
 
 use crate::clients::{Cast, Client};
 use crate::faults::Probe;
 use crate::history::Fate;
-use crate::model::{Asked, Credential, Got, Model, Patch};
+use crate::model::{Credential, Got, Model, Patch};
 use crate::process::basic;
 use crate::random::Random;
-use crate::report::Quantiles;
-use crate::time::{At, pass};
+use crate::report::{Quantiles, is_revocation};
+use crate::run::RECOVERS_WITHIN;
+use crate::time::At;
 use crate::wire::{Answer, Back, client, send};
 use crate::world::{Node, World};
 
@@ -56,10 +56,14 @@ impl Story {
         Probe { authorization: basic(&acting.id, &acting.secret) }
     }
 
-    /// How long the last one of the model's events took.
-    fn last_took(&self, wanted: impl Fn(&Asked) -> bool) -> Duration {
+    /// How long the revocations took among the model's events from this one on.
+    fn revocations_since(&self, first: usize) -> Vec<Duration> {
         let model = self.model.lock().unwrap();
-        model.events.iter().rev().find(|event| wanted(&event.asked)).unwrap().when.takes()
+        model.events[first..]
+            .iter()
+            .filter(|event| is_revocation(event))
+            .map(|event| event.when.takes())
+            .collect()
     }
 
     /// Judges all that was asked.
@@ -69,10 +73,19 @@ impl Story {
         model.judge_all_again();
         assert!(model.violations.is_empty(), "{}", model.violations.join("\n"));
     }
+
+    /// The same, where nothing has failed.
+    #[track_caller]
+    fn end_in_health(&self) {
+        self.model.lock().unwrap().judge_outages(|_| false);
+        self.end();
+    }
 }
 
-fn is_delete(asked: &Asked) -> bool {
-    matches!(asked, Asked::Delete(_))
+/// Asks until there is an answer.
+#[track_caller]
+fn until(client: &Client<'_>, ask: impl Fn()) {
+    assert!(client.asks_until_answered(At::now().plus(RECOVERS_WITHIN), ask), "there is no answer");
 }
 
 fn get(url: String) -> Answer {
@@ -91,7 +104,6 @@ fn answered(back: Back) -> Answer {
 fn a_revocation_is_answered_when_every_node_refuses() {
     let story = Story::begin(false);
     let mut client = story.client();
-    let mut times = Vec::new();
     for round in 0..50 {
         let (pat, token) = story.known_pat(&mut client);
         // Each asks every node as soon as it is answered.
@@ -101,11 +113,10 @@ fn a_revocation_is_answered_when_every_node_refuses() {
             assert!(matches!(client.revoke(round % 3, token), Fate::Answered(_)));
             client.exchange(0, pat);
         }
-        times.push(story.last_took(|asked| is_delete(asked) || matches!(asked, Asked::Revoke { .. })));
     }
-    let times = Quantiles::of(times);
+    let times = Quantiles::of(story.revocations_since(0));
     println!("{} revocations: {:.1?} median, {:.1?} p99", times.count, times.median, times.p99);
-    story.end();
+    story.end_in_health();
 }
 
 #[test]
@@ -120,37 +131,24 @@ fn a_disabled_identity_is_refused_everywhere_and_its_access_tokens_stay_so() {
     }
     assert!(matches!(client.enable(victim, false), Fate::Answered(_)));
     assert!(matches!(client.enable(victim, true), Fate::Answered(_)));
-    story.end();
+    story.end_in_health();
 }
 
 #[test]
-fn a_frozen_node_holds_a_revocation_up_for_a_lease_and_refuses_when_it_wakes() {
+fn a_frozen_node_holds_revocations_up_for_a_lease_and_refuses_when_it_wakes() {
     let story = Story::begin(false);
     let mut client = story.client();
-    let (pat, token) = story.known_pat(&mut client);
-    let (other, _) = story.known_pat(&mut client);
-    story.world.nodes[2].freeze();
-    std::thread::scope(|scope| {
-        let deleted = scope.spawn(|| {
-            // On its own: the other asks every node as soon as it is answered, and one of them answers nothing.
-            story.client().delete(0, pat)
-        });
-        // A lease and more, after which the others answer and the frozen one has a request waiting for it.
-        pass(Duration::from_secs(5));
-        story.world.nodes[2].thaw();
-        assert!(matches!(deleted.join().unwrap(), Fate::Answered(_)));
-    });
-    let took = story.last_took(is_delete);
-    println!("with one node frozen: {took:.0?}");
-    assert!(
-        took >= Duration::from_millis(Terms::STANDARD.lease() - 1_000),
-        "nobody was waited for: {took:?}"
-    );
-    for credential in [Credential::Pat(pat), Credential::Token(token), Credential::Pat(other)] {
-        client.call(2, credential);
-    }
-    // Its row was struck and is there again, so nobody waits for it any longer.
-    client.delete(1, other);
+    let (kept, _) = story.known_pat(&mut client);
+    let revoked: Vec<_> = (0..4).map(|_| story.known_pat(&mut client)).collect();
+    let before = story.model.lock().unwrap().events.len();
+    // It is frozen until all of them have been answered: none may wait for it to wake.
+    let fates = client.revoke_beside_a_frozen_node(2, &revoked);
+    assert!(fates.iter().all(|fate| matches!(fate, Fate::Answered(_))), "{fates:?}");
+    let times = Quantiles::of(story.revocations_since(before));
+    println!("{} with one node frozen: {:.0?} median, {:.0?} at most", times.count, times.median, times.max);
+    // Its row was struck and is there again: it serves once more, and nobody waits for it any longer than for others.
+    until(&client, || client.call(2, Credential::Pat(kept)));
+    assert!(matches!(client.delete(1, kept), Fate::Answered(_)));
     story.end();
 }
 

@@ -34,7 +34,7 @@ impl Quantiles {
 }
 
 /// Whether it takes something away, over HTTP: what a revocation is.
-fn is_revocation(event: &Event) -> bool {
+pub(crate) fn is_revocation(event: &Event) -> bool {
     matches!(event.asked, Asked::Delete(_) | Asked::Revoke { .. }) && matches!(event.got, Got::Done)
 }
 

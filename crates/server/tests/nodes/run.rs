@@ -12,7 +12,7 @@ use crate::model::{Credential, Model};
 use crate::process::basic;
 use crate::random::Random;
 use crate::report::Report;
-use crate::time::{At, pass};
+use crate::time::At;
 use crate::world::{Node, World};
 
 const CLIENTS: usize = 8;
@@ -27,7 +27,7 @@ const WRITES_RESUME: Duration = Duration::from_secs(5);
 const LEASE_AND_A_SECOND: Duration = Duration::from_secs(4);
 
 /// When nothing fails any more, a node answers everything within this.
-const RECOVERS_WITHIN: Duration = Duration::from_secs(15);
+pub(crate) const RECOVERS_WITHIN: Duration = Duration::from_secs(15);
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number")))
@@ -121,7 +121,7 @@ fn look_at_everything(world: &World, model: &Mutex<Model>, cast: &Cast) {
         let number = CLIENTS + 1 + node;
         let client = Client::new(number, (world, model, cast), Random::new(0, number as u64));
         let limit = At::now().plus(RECOVERS_WITHIN);
-        let answers = |ask: &dyn Fn()| until_answered(&client, limit, ask);
+        let answers = |ask: &dyn Fn()| client.asks_until_answered(limit, ask);
         let owners = cast.workers.iter().chain(&cast.victims);
         let newest_tokens = tokens.saturating_sub(500)..tokens;
         owners.into_iter().all(|&owner| answers(&|| client.list(node, owner)))
@@ -138,18 +138,4 @@ fn look_at_everything(world: &World, model: &Mutex<Model>, cast: &Cast) {
             });
         }
     });
-}
-
-/// Asks again and again until there is an answer; whether there was one before `limit`.
-fn until_answered(client: &Client<'_>, limit: At, ask: &dyn Fn()) -> bool {
-    loop {
-        ask();
-        if client.was_answered() {
-            return true;
-        }
-        if At::now() >= limit {
-            return false;
-        }
-        pass(Duration::from_millis(10));
-    }
 }
