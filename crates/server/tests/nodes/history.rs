@@ -53,7 +53,11 @@ impl<T: PartialEq> History<T> {
 
     /// What became of the last one.
     pub(crate) fn settle(&mut self, fate: Fate) {
-        self.0.last_mut().unwrap().fate = fate;
+        let last = self.0.last_mut().unwrap();
+        // What another was answered before holds, whatever became of this answer.
+        if !matches!(last.fate, Fate::Answered(_)) {
+            last.fate = fate;
+        }
     }
 
     pub(crate) fn changes(&self) -> &[Change<T>] {
@@ -97,6 +101,16 @@ impl<T: PartialEq> History<T> {
             && self.0[at].fate == Fate::Perhaps
         {
             self.0[at].fate = Fate::Seen(when.end);
+        }
+    }
+
+    /// Somebody was answered what rests on its being this, for good: by then the change that made it so is as good as
+    /// answered itself.
+    pub(crate) fn relied_on(&mut self, value: &T, when: Span) {
+        let candidates = self.candidates(when, From::Database);
+        let Some(at) = candidates.into_iter().find(|&at| self.0[at].to == *value) else { return };
+        if !matches!(self.0[at].fate, Fate::Answered(_)) {
+            self.0[at].fate = Fate::Answered(when.end);
         }
     }
 }
@@ -157,6 +171,22 @@ mod tests {
         assert_eq!(possible(&history, 31, 9_000, From::Database), "b");
         assert_eq!(possible(&history, 3_191, 9_000, From::Memory), "ba");
         assert_eq!(possible(&history, 3_192, 9_000, From::Memory), "b");
+    }
+
+    #[test]
+    fn what_another_answer_rests_on_is_answered_by_then() {
+        for fate in [Fate::Asked, Fate::Perhaps, Fate::Seen(at(35))] {
+            let mut history = changed(fate);
+            history.relied_on(&'b', span(30, 40));
+            assert_eq!(possible(&history, 39, 99, From::Memory), "ba");
+            assert_eq!(possible(&history, 40, 99, From::Memory), "b");
+            // Its own answer comes later, or never.
+            history.settle(Fate::Perhaps);
+            assert_eq!(possible(&history, 40, 99, From::Memory), "b");
+        }
+        let mut history = changed(Fate::Answered(at(20)));
+        history.relied_on(&'b', span(30, 40));
+        assert_eq!(possible(&history, 20, 99, From::Memory), "b");
     }
 
     #[test]

@@ -38,15 +38,20 @@ impl Story {
         Client::new(0, (&self.world, &self.model, &self.cast), Random::new(1, 1))
     }
 
+    /// One who asks beside it.
+    fn another_client(&self) -> Client<'_> {
+        Client::new(1, (&self.world, &self.model, &self.cast), Random::new(1, 2))
+    }
+
     /// A PAT of the worker's, and an access token made from it, which every node has in memory.
     fn known_pat(&self, client: &mut Client<'_>) -> (usize, usize) {
         client.known_pat(self.cast.workers[0]).unwrap()
     }
 
     /// Whether the node refuses the access token, which may be before that was answered.
-    fn refuses(&self, client: &mut Client<'_>, node: usize, token: usize) -> bool {
+    fn refuses(client: &Client<'_>, node: usize, token: usize) -> bool {
         client.call(node, Credential::Token(token));
-        matches!(self.model.lock().unwrap().events.last().unwrap().got, Got::Refused)
+        matches!(client.last_got(), Got::Refused)
     }
 
     /// The administrator, who finds out when writes are taken.
@@ -243,10 +248,10 @@ fn a_revocation_that_finds_its_work_done_waits_for_it_as_well() {
         }
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                let mut first = story.client();
+                let mut first = story.another_client();
                 if by_deletion { first.delete(0, pat) } else { first.revoke(0, token) }
             });
-            while !story.refuses(&mut client, 1, token) {}
+            while !Story::refuses(&client, 1, token) {}
             client.revoke_as_well(1, token);
             client.call(2, Credential::Token(token));
         });
@@ -254,6 +259,50 @@ fn a_revocation_that_finds_its_work_done_waits_for_it_as_well() {
             way.pass();
         }
     }
+    story.end();
+}
+
+/// Deletes a PAT, and once more at a node that knows of it, and says what follows on "there is none" at once.
+fn delete_twice(story: &Story, client: &Client<'_>, (pat, token): (usize, usize), then: impl FnOnce()) {
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| story.another_client().delete_only(0, pat));
+        while !Story::refuses(client, 1, token) {}
+        until(client, || client.delete_as_well(1, pat));
+        assert!(matches!(client.last_got(), Got::Missing));
+        then();
+        assert!(matches!(first.join().unwrap(), Fate::Answered(_)));
+    });
+}
+
+#[test]
+fn a_deletion_that_finds_nothing_waits_for_who_deleted_it() {
+    let story = Story::begin(false);
+    let mut client = story.client();
+    let node = &story.world.nodes[2];
+    // It cannot be told of anything, and goes on from memory.
+    let known = story.known_pat(&mut client);
+    node.ways().iter().for_each(Proxy::stall);
+    let ask = || {
+        client.call(2, Credential::Pat(known.0));
+        client.call(2, Credential::Token(known.1));
+    };
+    delete_twice(&story, &client, known, ask);
+    node.ways().iter().for_each(Proxy::pass);
+    until(&client, ask);
+    // It is stopped, and finds requests as it wakes.
+    let known = story.known_pat(&mut client);
+    node.freeze();
+    let ask = || {
+        client.call(2, Credential::Pat(known.0));
+        client.call(2, Credential::Token(known.1));
+    };
+    delete_twice(&story, &client, known, || {
+        std::thread::scope(|scope| {
+            scope.spawn(ask);
+            node.thaw();
+        });
+    });
+    until(&client, ask);
     story.end();
 }
 

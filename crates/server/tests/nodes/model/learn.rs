@@ -11,7 +11,8 @@ impl Model {
         let when = event.when;
         match (&event.asked, &event.got) {
             (Asked::Patch(pat, _) | Asked::Delete(pat), Got::Missing) => {
-                self.pats[*pat].lives.saw(&false, when, From::Database);
+                // Who says that there is nothing has waited for whoever deleted it.
+                self.pats[*pat].lives.relied_on(&false, when);
             }
             (Asked::List(owner), Got::Rows(rows)) => {
                 for row in rows {
