@@ -15,7 +15,7 @@ use crate::model::{Asked, Credential, Event, Got, Model, Pat, Row, Token};
 use crate::process::basic;
 use crate::random::Random;
 use crate::time::{At, Span, pass};
-use crate::wire::{Answer, Back, client, send};
+use crate::wire::{Answer, Back, client, secrets_in, send};
 use crate::world::World;
 
 const PATS: &str = "/personal-access-tokens/v1";
@@ -176,15 +176,18 @@ impl<'a> Client<'a> {
         self.random.pick(&wanted).copied()
     }
 
+    /// An access token of anybody's but the administrator's, one of the last that were made and rather one that is good.
     fn any_token(&mut self) -> Option<usize> {
         let model = self.model.lock().unwrap();
         let wants_dead = self.random.one_in(6);
+        let now = Span { begin: At::now(), end: At::now() };
         let is_wanted = |&token: &usize| {
-            let token = &model.tokens[token];
-            let pat = &model.pats[token.pat];
-            pat.owner != self.cast.admin && (*token.lives.last() && *pat.lives.last()) != wants_dead
+            let pat = model.tokens[token].pat;
+            let may_be_good = model.may_be_accepted(Credential::Token(token), now).is_ok();
+            model.pats[pat].owner != self.cast.admin && may_be_good != wants_dead
         };
-        let wanted: Vec<usize> = (0..model.tokens.len()).rev().filter(is_wanted).take(60).collect();
+        let newest = (0..model.tokens.len()).rev().take(1_000);
+        let wanted: Vec<usize> = newest.filter(is_wanted).take(60).collect();
         self.random.pick(&wanted).copied()
     }
 
@@ -211,7 +214,7 @@ impl<'a> Client<'a> {
         let form = [("grant_type", "client_credentials"), ("client_id", &id), ("client_secret", &secret)];
         let request = self.http.post(self.url(node, "/oauth/token")).form(&form);
         let (when, back) = send(request);
-        let (got, answer) = self.read(back, &[(200, Got::Done), (401, Got::Refused)]);
+        let (got, answer) = Self::read(back, &[(200, Got::Done), (401, Got::Refused)]);
         let answer = answer.map(|answer| answer.json()).unwrap_or_default();
         let got = if matches!(got, Got::Done) { Got::Scopes(words(&answer["scope"])) } else { got };
         let mut model = self.model.lock().unwrap();
@@ -240,7 +243,7 @@ impl<'a> Client<'a> {
         };
         let request = self.http.post(self.url(node, "/oauth/introspect")).header("authorization", asking);
         let (when, back) = send(request.form(&[("token", text.as_str())]));
-        let (got, answer) = self.read(back, &[(200, Got::Done)]);
+        let (got, answer) = Self::read(back, &[(200, Got::Done)]);
         let active = answer.map(|answer| answer.json()["active"].clone());
         let got = if active == Some(Value::Bool(false)) { Got::Refused } else { got };
         self.record(Some(node), when, Asked::Introspect(token), got);
@@ -249,7 +252,7 @@ impl<'a> Client<'a> {
     fn forward_auth(&self, node: usize, by: Credential) {
         let request = self.signed(self.http.get(self.url(node, "/forward-auth")), by);
         let (when, back) = send(request);
-        let (got, answer) = self.read(back, &[(200, Got::Done), (401, Got::Refused)]);
+        let (got, answer) = Self::read(back, &[(200, Got::Done), (401, Got::Refused)]);
         let scopes = answer.as_ref().and_then(|answer| answer.header("x-auth-scope"));
         let got = match (got, scopes) {
             (Got::Done, Some(scopes)) => Got::Scopes(scopes.split(' ').map(str::to_owned).collect()),
@@ -267,7 +270,7 @@ impl<'a> Client<'a> {
     pub(crate) fn list(&self, node: usize, owner: usize) {
         let request = self.http.get(self.url(node, &format!("{PATS}?owner-id=me")));
         let (when, back) = send(self.as_identity(request, owner));
-        let (got, answer) = self.read(back, &[(200, Got::Done), (401, Got::Refused)]);
+        let (got, answer) = Self::read(back, &[(200, Got::Done), (401, Got::Refused)]);
         let got = match (got, answer) {
             (Got::Done, Some(answer)) => match answer.json().as_array() {
                 Some(rows) => Got::Rows(rows.iter().map(row).collect()),
@@ -300,7 +303,7 @@ impl<'a> Client<'a> {
 
     fn ask(&self, node: usize, request: RequestBuilder, asked: Asked, known: &[(u16, Got)]) {
         let (when, back) = send(request);
-        let (got, _) = self.read(back, known);
+        let (got, _) = Self::read(back, known);
         self.record(Some(node), when, asked, got);
     }
 
@@ -329,27 +332,29 @@ impl<'a> Client<'a> {
     }
 
     /// What an answer says, where these statuses are known.
-    fn read(&self, back: Back, known: &[(u16, Got)]) -> (Got, Option<Answer>) {
+    fn read(back: Back, known: &[(u16, Got)]) -> (Got, Option<Answer>) {
         let answer = match back {
             Back::Cut => return (Got::Cut, None),
             Back::Unsent => return (Got::Unsent, None),
             Back::Answer(answer) => answer,
         };
-        if self.model.lock().unwrap().shows_secret(&answer.body) {
-            return (Got::Wrong("an answer shows a secret that was shown before".to_owned()), None);
+        if secrets_in(&answer.body).next().is_some() {
+            return (Got::Wrong(format!("an answer shows a secret: {}", answer.body)), None);
         }
         let got = known.iter().find(|(status, _)| *status == answer.status).map(|(_, got)| got.clone());
         (got.unwrap_or_else(|| unexpected(&answer)), Some(answer))
     }
 
-    /// The one answer that shows a secret.
-    fn read_creation(&self, back: Back) -> (Got, Option<Value>) {
+    /// The one answer that shows a secret, and no other than that.
+    fn read_creation(back: Back) -> (Got, Option<Value>) {
         match back {
             Back::Answer(answer) if answer.status == 200 => match answer.json() {
-                made @ Value::Object(_) => (Got::Done, Some(made)),
+                made @ Value::Object(_) if secrets_in(&answer.body).eq(made["secret"].as_str()) => {
+                    (Got::Done, Some(made))
+                }
                 _ => (Got::Wrong(format!("no PAT: {}", answer.body)), None),
             },
-            other => (self.read(other, &[(401, Got::Refused)]).0, None),
+            other => (Self::read(other, &[(401, Got::Refused)]).0, None),
         }
     }
 }

@@ -47,8 +47,8 @@ const GIVEN_UP: Duration = Duration::from_secs(45);
 /// How long a node may need when a fault is over: a lease, after which it gives up whatever hangs, and 5 s, in which a
 /// connection that has died without a word is found out, and a standby that has lost its primary asks for it again.
 const RECOVERY: Duration = Duration::from_millis(Terms::STANDARD.lease() + 5_000);
-/// Between two faults of which each stands alone: longer than the one before is felt.
-const BETWEEN_LONE_ONES: Duration = Duration::from_secs(4);
+/// Between two faults of which each stands alone: longer than the one before is felt, other than a kill.
+const BETWEEN_LONE_ONES: Duration = Duration::from_millis(1_500);
 /// A piece of a statement and one of its answer.
 const DELAY: Duration = Duration::from_millis(60);
 
@@ -272,7 +272,7 @@ pub(crate) fn run(
     pass(Duration::from_secs(5));
     freeze_alone(&chronicle, witness, random.below(world.nodes.len()));
     let node = random.below(world.nodes.len());
-    for fault in [Fault::FailOver, Fault::Kill(node), Fault::Cut(node)] {
+    for fault in [Fault::FailOver, Fault::Cut(node), Fault::Kill(node)] {
         pass(BETWEEN_LONE_ONES);
         if is_well() {
             happen(fault, true);

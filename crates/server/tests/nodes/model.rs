@@ -10,11 +10,10 @@
 mod learn;
 mod tell;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::history::{Fate, From, History};
 use crate::time::{At, Span};
-use crate::wire::secrets_in;
 
 /// Milliseconds by which clocks may differ about whether something has expired.
 const CLOCKS: i64 = 100;
@@ -152,6 +151,15 @@ pub(crate) struct Model {
     pub(crate) violations: Vec<String>,
 }
 
+/// Why a credential may be refused.
+struct Reasons {
+    revoked: bool,
+    deleted: bool,
+    expired: bool,
+    /// The places of the changes of its owner that may be why.
+    disablings: BTreeSet<usize>,
+}
+
 type Judgement = Result<(), String>;
 
 fn require(holds: bool, otherwise: impl FnOnce() -> String) -> Judgement {
@@ -178,6 +186,12 @@ impl Model {
         at
     }
 
+    /// The last access tokens made for an identity.
+    pub(crate) fn newest_tokens_of(&self, identity: usize, count: usize) -> Vec<usize> {
+        let is_its = |token: &usize| self.pats[self.tokens[*token].pat].owner == identity;
+        (0..self.tokens.len()).rev().filter(is_its).take(count).collect()
+    }
+
     /// A creation begins.
     pub(crate) fn create(&mut self, owner: usize, name: &str) {
         let creation = Creation { owner, asked: At::now(), fate: Fate::Asked };
@@ -188,11 +202,6 @@ impl Model {
     pub(crate) fn created(&mut self, name: &str, fate: Fate, pat: Option<Pat>) -> Option<usize> {
         self.creations.get_mut(name).unwrap().fate = fate;
         pat.map(|pat| self.insert_pat(pat))
-    }
-
-    /// Secrets that an answer shows and nobody may be shown.
-    pub(crate) fn shows_secret(&self, body: &str) -> bool {
-        secrets_in(body).any(|word| self.secrets.contains(word))
     }
 
     /// Takes an event in, and what it teaches; judges it.
@@ -304,7 +313,8 @@ impl Model {
         }
     }
 
-    fn may_be_accepted(&self, by: Credential, when: Span) -> Judgement {
+    /// Whether a credential may be good for whoever asks within `when`, or why not.
+    pub(crate) fn may_be_accepted(&self, by: Credential, when: Span) -> Judgement {
         let pat = match by {
             Credential::Pat(pat) => pat,
             Credential::Token(token) => {
@@ -328,44 +338,50 @@ impl Model {
     }
 
     fn may_be_refused(&self, by: Credential, when: Span) -> bool {
-        let pat = match by {
-            Credential::Pat(pat) => pat,
-            Credential::Token(token) => {
-                let token = &self.tokens[token];
-                if token.lives.may_be(&false, when, From::Memory)
-                    || self.may_be_of_an_earlier_generation(token, when)
-                {
-                    return true;
-                }
-                token.pat
-            }
-        };
-        let pat = &self.pats[pat];
-        let over =
-            |expires: &Option<i64>| expires.is_some_and(|at| at - LAST_SECOND - CLOCKS < when.end.wall());
-        pat.lives.may_be(&false, when, From::Memory)
-            || self.identities[pat.owner].enabled.may_be(&false, when, From::Memory)
-            || pat.expires.possible(when, From::Memory).any(over)
+        let Reasons { revoked, deleted, expired, disablings } = self.reasons_to_refuse(by, when);
+        revoked || deleted || expired || !disablings.is_empty()
     }
 
-    /// Whether an answered disabling came surely after the access token: it is dead for good.
+    fn reasons_to_refuse(&self, by: Credential, when: Span) -> Reasons {
+        let (number, token) = match by {
+            Credential::Pat(pat) => (pat, None),
+            Credential::Token(token) => (self.tokens[token].pat, Some(&self.tokens[token])),
+        };
+        let pat = &self.pats[number];
+        let mut disablings = self.identities[pat.owner].enabled.explain(&false, when, From::Memory);
+        let since = token.map(|token| self.disablings_since(token, when)).unwrap_or_default();
+        disablings.extend(since);
+        let over =
+            |expires: &Option<i64>| expires.is_some_and(|at| at - LAST_SECOND - CLOCKS < when.end.wall());
+        Reasons {
+            revoked: token.is_some_and(|token| token.lives.may_be(&false, when, From::Memory)),
+            deleted: pat.lives.may_be(&false, when, From::Memory),
+            expired: pat.expires.possible(when, From::Memory).any(over),
+            disablings,
+        }
+    }
+
+    /// Whether the access token's exchange had ended before anybody asked to enable its owner once more, after a
+    /// disabling that whoever asks at `when` knows of: it is dead for good.
     fn is_of_an_earlier_generation(&self, token: &Token, when: Span) -> bool {
-        let enabled = &self.identities[self.pats[token.pat].owner].enabled;
-        enabled.changes().iter().any(|change| {
-            let answered = matches!(change.fate, Fate::Answered(at) if at <= when.begin);
-            !change.to && answered && token.made.end <= change.asked
+        let changes = self.identities[self.pats[token.pat].owner].enabled.changes();
+        changes.iter().enumerate().any(|(at, change)| {
+            let mut later = changes[at..].iter().filter(|later| later.to && later.fate != Fate::Refused);
+            let is_known = !change.to && change.hides_earlier(when.begin, From::Memory);
+            is_known && later.next().is_none_or(|enabling| token.made.end <= enabling.asked)
         })
     }
 
-    /// Whether some disabling may have come after the access token: no enabling between the two was answered.
-    fn may_be_of_an_earlier_generation(&self, token: &Token, when: Span) -> bool {
+    /// The places of the disablings that may have come after the access token: no enabling between the two was answered.
+    fn disablings_since(&self, token: &Token, when: Span) -> Vec<usize> {
         let enabled = &self.identities[self.pats[token.pat].owner].enabled;
-        let mut perhaps = false;
-        for change in enabled.changes() {
-            if change.to {
-                perhaps &= !matches!(change.fate, Fate::Answered(at) if at <= token.made.begin);
-            } else {
-                perhaps |= change.fate != Fate::Refused && change.asked <= when.end;
+        let mut perhaps = Vec::new();
+        for (at, change) in enabled.changes().iter().enumerate() {
+            if !change.to && change.fate != Fate::Refused && change.asked <= when.end {
+                perhaps.push(at);
+            }
+            if change.to && matches!(change.fate, Fate::Answered(at) if at <= token.made.begin) {
+                perhaps.clear();
             }
         }
         perhaps

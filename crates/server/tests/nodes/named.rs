@@ -127,7 +127,7 @@ fn a_revocation_is_answered_when_every_node_refuses() {
 #[test]
 fn a_disabled_identity_is_refused_everywhere_and_its_access_tokens_stay_so() {
     let story = Story::begin(false);
-    let mut client = story.client();
+    let client = story.client();
     let victim = story.cast.victims[0];
     let acting = story.model.lock().unwrap().identities[victim].acting;
     let token = client.exchange(1, acting).unwrap();

@@ -13,6 +13,7 @@ use crate::process::basic;
 use crate::random::Random;
 use crate::report::Report;
 use crate::time::At;
+use crate::wire::secrets_in;
 use crate::world::{Node, World};
 
 const CLIENTS: usize = 8;
@@ -82,7 +83,7 @@ fn three_nodes_tell_one_truth() {
     let late = failovers.iter().filter(|time| **time > WRITES_RESUME);
     model.violations.extend(late.map(|time| format!("writes resumed {time:?} after a promotion")));
     for log in world.nodes.iter().map(Node::log) {
-        if model.shows_secret(&log) {
+        if secrets_in(&log).next().is_some() {
             model.violations.push("a log shows a secret".to_owned());
         }
     }

@@ -1,9 +1,10 @@
 //! What clients change, and what they ask about it afterwards.
 
+use std::process::Output;
 use std::time::Duration;
 
 use patron_core::time::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Client, MANAGE, PATS, READ, new_pat, words};
 use crate::history::Fate;
@@ -14,6 +15,19 @@ use crate::wire::send;
 
 /// An owner with more live PATs than this gets no more: lists stay short.
 const CROWDED: usize = 30;
+/// As many access tokens of an identity that was disabled or enabled are asked about.
+const TOKENS_ASKED_ABOUT: usize = 3;
+/// What says that no server could be talked to,
+const UNREACHABLE: [&str; 5] = [
+    "error connecting to server",
+    "error communicating with the server",
+    "connection closed",
+    "the database server does not answer",
+    "the database took too long",
+];
+/// and the classes of SQLSTATE in which one says that it does not work just now: connection, recovery or standby,
+/// resources, intervention, system.
+const OUT_OF_ORDER: [&str; 6] = ["08", "25", "53", "55", "57", "58"];
 /// What a change of a PAT may be answered with.
 const CHANGED: &[(u16, Got)] =
     &[(200, Got::Done), (204, Got::Done), (401, Got::Refused), (404, Got::Missing)];
@@ -34,7 +48,7 @@ impl Client<'_> {
         let body = json!({ "name": name, "scope": scope, "userAwareTokenNeverExpires": true });
         let request = self.http.post(self.url(node, PATS)).header("content-type", "application/json");
         let (when, back) = send(self.as_identity(request.body(body.to_string()), owner));
-        let (got, answer) = self.read_creation(back);
+        let (got, answer) = Self::read_creation(back);
         let mut model = self.model.lock().unwrap();
         let pat = answer.filter(|_| matches!(got, Got::Done)).map(|made| {
             let text = |field: &str| made[field].as_str().unwrap_or_default().to_owned();
@@ -101,7 +115,7 @@ impl Client<'_> {
         let request = self.http.patch(self.url(node, &format!("{PATS}/{id}")));
         let request = request.header("content-type", "application/json-patch+json");
         let (when, back) = send(self.as_identity(request.body(json!(body).to_string()), owner));
-        let (got, _) = self.read(back, CHANGED);
+        let (got, _) = Self::read(back, CHANGED);
         let mut model = self.model.lock().unwrap();
         let (fate, target) = (got.fate(when.end), &mut model.pats[pat]);
         match patch {
@@ -150,7 +164,7 @@ impl Client<'_> {
         };
         let request = self.http.delete(self.url(node, &format!("{PATS}/{id}")));
         let (when, back) = send(self.as_identity(request, owner));
-        let (got, _) = self.read(back, CHANGED);
+        let (got, _) = Self::read(back, CHANGED);
         let fate = got.fate(when.end);
         let is_gone = matches!(got, Got::Done | Got::Missing);
         let mut model = self.model.lock().unwrap();
@@ -187,7 +201,7 @@ impl Client<'_> {
         };
         let request = self.http.post(self.url(node, "/oauth/revoke")).header("authorization", client);
         let (when, back) = send(request.form(&[("token", text.as_str())]));
-        let (got, _) = self.read(back, &[(200, Got::Done), (401, Got::Refused)]);
+        let (got, _) = Self::read(back, &[(200, Got::Done), (401, Got::Refused)]);
         let fate = got.fate(when.end);
         let mut model = self.model.lock().unwrap();
         model.tokens[token].lives.settle(fate);
@@ -215,7 +229,7 @@ impl Client<'_> {
         };
         let request = self.signed(self.http.post(self.url(node, "/oauth/revoke")), Credential::Pat(admin));
         let (when, back) = send(request.form(&[("token", text.as_str())]));
-        let (got, _) = self.read(back, &[(200, Got::Done)]);
+        let (got, _) = Self::read(back, &[(200, Got::Done)]);
         let fate = got.fate(when.end);
         let mut model = self.model.lock().unwrap();
         model.tokens[token].lives.settle(fate);
@@ -241,7 +255,7 @@ impl Client<'_> {
         let request = self.http.patch(self.url(node, &path));
         let request = request.header("content-type", "application/json-patch+json").body(body.to_string());
         let (when, back) = send(self.as_identity(request, self.cast.admin));
-        let (got, _) = self.read(back, &[(200, Got::Done)]);
+        let (got, _) = Self::read(back, &[(200, Got::Done)]);
         let fate = got.fate(when.end);
         let mut model = self.model.lock().unwrap();
         model.identities[leader].leads.settle(fate);
@@ -268,36 +282,76 @@ impl Client<'_> {
         self.model.lock().unwrap().identities[victim].busy = false;
     }
 
-    /// What became of it is asked of every node, of the acting PAT and of one access token.
-    pub(crate) fn enable(&mut self, identity: usize, enabled: bool) -> Fate {
-        let id = {
+    /// An operator disables or enables somebody. What became of it is asked of every node, of the acting PAT and of the
+    /// access tokens made last: those from before, those made while it was being disabled, none made once it is enabled.
+    pub(crate) fn enable(&self, identity: usize, enabled: bool) -> Fate {
+        let (id, acting, before) = {
             let mut model = self.model.lock().unwrap();
+            let before = model.newest_tokens_of(identity, TOKENS_ASKED_ABOUT);
             let target = &mut model.identities[identity];
             target.enabled.ask(enabled);
-            target.id.clone()
+            (target.id.clone(), target.acting, before)
         };
-        let begin = At::now();
-        let verb = if enabled { "enable" } else { "disable" };
-        let output = self.world.try_admin(&["admin", "identity", verb, &id]);
-        let when = Span { begin, end: At::now() };
-        let got = if output.status.success() { Got::Done } else { Got::Outage };
+        let command = || {
+            let begin = At::now();
+            let verb = if enabled { "enable" } else { "disable" };
+            let output = self.world.try_admin(&["admin", "identity", verb, &id]);
+            (Span { begin, end: At::now() }, output)
+        };
+        let (when, output) = if enabled { command() } else { self.exchange_during(acting, command) };
+        let got = of_operator(&output);
         let fate = got.fate(when.end);
         let mut model = self.model.lock().unwrap();
         model.identities[identity].enabled.settle(fate);
-        let acting = model.identities[identity].acting;
-        let is_its = |token: &usize| model.pats[model.tokens[*token].pat].owner == identity;
-        let token = (0..model.tokens.len()).rev().find(is_its);
+        let tokens = if enabled { before } else { model.newest_tokens_of(identity, TOKENS_ASKED_ABOUT) };
         let asked = Asked::Enable(identity, enabled);
         model.record(Event { client: self.number, node: None, when, asked, got });
         drop(model);
         if let Fate::Answered(_) = fate {
-            for node in self.all_nodes() {
-                self.call(node, Credential::Pat(acting));
-                if let Some(token) = token {
-                    self.call(node, Credential::Token(token));
-                }
-            }
+            self.ask_every_node(Credential::Pat(acting));
+            tokens.into_iter().map(Credential::Token).for_each(|token| self.ask_every_node(token));
         }
         fate
     }
+
+    /// Makes access tokens, now at this node, now at that, a few, for as long as something takes.
+    fn exchange_during<T: Send>(&self, pat: usize, something: impl FnOnce() -> T + Send) -> T {
+        std::thread::scope(|scope| {
+            let something = scope.spawn(something);
+            for node in self.all_nodes().cycle() {
+                if something.is_finished() {
+                    break;
+                }
+                self.exchange(node, pat);
+                pass(Duration::from_millis(20));
+            }
+            something.join().unwrap()
+        })
+    }
+}
+
+/// How `patron admin` has ended.
+fn of_operator(output: &Output) -> Got {
+    let told = String::from_utf8_lossy(&output.stderr);
+    if output.status.success() {
+        Got::Done
+    } else if tells_of_an_outage(&told) {
+        Got::Outage
+    } else {
+        Got::Wrong(format!("patron admin has failed: {told}"))
+    }
+}
+
+/// Whether an error of `patron admin --json` says that the database is out of reach.
+fn tells_of_an_outage(told: &str) -> bool {
+    let object: Value =
+        told.lines().last().and_then(|line| serde_json::from_str(line).ok()).unwrap_or_default();
+    let error = object["error"].as_str().unwrap_or_default();
+    // A command that does not get so far as to open the database gives the cause alone.
+    let sqlstate = error.split_once("(SQLSTATE ").map(|(_, code)| code);
+    let while_opening = sqlstate.map_or_else(
+        || UNREACHABLE.iter().any(|cause| error.contains(cause)),
+        |code| OUT_OF_ORDER.iter().any(|class| code.starts_with(class)),
+    );
+    error.starts_with(&patron_core::Error::unavailable("").to_string()) || while_opening
 }
