@@ -46,7 +46,7 @@ impl Report<'_> {
     }
 
     /// How long they took at another node while one was stopped and nothing else had failed.
-    pub(crate) fn beside_a_frozen_node(&self) -> Vec<Duration> {
+    fn beside_a_frozen_node(&self) -> Vec<Duration> {
         let beside = |event: &&Event| match self.chronicle.around(event.when)[..] {
             [Fault::Freeze(node, _)] => event.node != Some(node),
             _ => false,

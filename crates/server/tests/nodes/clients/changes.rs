@@ -18,10 +18,11 @@ const CROWDED: usize = 30;
 /// As many access tokens of an identity that was disabled or enabled are asked about.
 const TOKENS_ASKED_ABOUT: usize = 3;
 /// What says that no server could be talked to,
-const UNREACHABLE: [&str; 5] = [
+const UNREACHABLE: [&str; 6] = [
     "error connecting to server",
     "error communicating with the server",
     "connection closed",
+    "no connection to the database",
     "the database server does not answer",
     "the database took too long",
 ];
@@ -354,4 +355,32 @@ fn tells_of_an_outage(told: &str) -> bool {
         |code| OUT_OF_ORDER.iter().any(|class| code.starts_with(class)),
     );
     error.starts_with(&patron_core::Error::unavailable("").to_string()) || while_opening
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operator_who_cannot_reach_the_database_is_told_from_one_who_is_refused() {
+        let told = |error: &str| tells_of_an_outage(&json!({ "error": error }).to_string());
+        let within = patron_core::Error::unavailable("");
+        for outage in [
+            &format!("{within} (change_identity: the database took too long)"),
+            "error connecting to server: Connection refused (os error 111)",
+            "no connection to the database: Timeout occurred while creating a new object",
+            "the database system is starting up (SQLSTATE 57P03)",
+            "the database's schema cannot be brought up to date: connection closed",
+        ] {
+            assert!(told(outage), "{outage}");
+        }
+        for mistake in [
+            "There is no such identity.",
+            "there is no database that database_url names yet",
+            "relation \"identities\" does not exist (SQLSTATE 42P01)",
+        ] {
+            assert!(!told(mistake), "{mistake}");
+        }
+        assert!(!tells_of_an_outage("thread 'main' panicked"));
+    }
 }
