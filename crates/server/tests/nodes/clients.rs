@@ -176,7 +176,7 @@ impl<'a> Client<'a> {
         self.random.pick(&wanted).copied()
     }
 
-    /// An access token of anybody's but the administrator's, one of the last that were made and rather one that is good.
+    /// An access token of anybody's but the administrator's, one of those made last and rather one that is good.
     fn any_token(&mut self) -> Option<usize> {
         let model = self.model.lock().unwrap();
         let wants_dead = self.random.one_in(6);

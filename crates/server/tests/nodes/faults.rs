@@ -99,8 +99,8 @@ impl Fault {
         }
     }
 
-    /// Whether it may be why something was not answered. What fails at a node is felt at no other, but that pieces which
-    /// come late from one that makes a change have the others' changes wait.
+    /// Whether it may be why something was not answered. What fails at a node is felt at no other, but that pieces
+    /// which come late from one that makes a change have the others' changes wait.
     fn excuses(self, event: &Event) -> bool {
         let is_there = |node: usize| event.node == Some(node);
         match self {

@@ -372,7 +372,7 @@ impl Model {
         })
     }
 
-    /// The places of the disablings that may have come after the access token: no enabling between the two was answered.
+    /// The places of the disablings that may have come after the access token: no enabling between was answered.
     fn disablings_since(&self, token: &Token, when: Span) -> Vec<usize> {
         let enabled = &self.identities[self.pats[token.pat].owner].enabled;
         let mut perhaps = Vec::new();

@@ -284,7 +284,7 @@ impl Client<'_> {
     }
 
     /// An operator disables or enables somebody. What became of it is asked of every node, of the acting PAT and of the
-    /// access tokens made last: those from before, those made while it was being disabled, none made once it is enabled.
+    /// access tokens made last: from before, or while it was being disabled, and none made once it is enabled.
     pub(crate) fn enable(&self, identity: usize, enabled: bool) -> Fate {
         let (id, acting, before) = {
             let mut model = self.model.lock().unwrap();

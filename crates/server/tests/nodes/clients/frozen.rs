@@ -23,8 +23,8 @@ impl Client<'_> {
         (0..count).map_while(|_| self.known_pat(self.cast.admin)).collect()
     }
 
-    /// Stops a node that has these in memory, and revokes them at the others. The node goes on when all of that has been
-    /// answered and no sooner, so what waits for it to go on is never answered; it finds requests as it wakes.
+    /// Stops a node that has these in memory, and revokes them at the others. The node goes on when all of that has
+    /// been answered and no sooner, so what waits for it to go on is never answered; it finds requests as it wakes.
     pub(crate) fn revoke_beside_a_frozen_node(&self, frozen: usize, known: &[(usize, usize)]) -> Vec<Fate> {
         let node = &self.world.nodes[frozen];
         node.freeze();
