@@ -9,13 +9,15 @@ use std::sync::Arc;
 use patron_core::coherence::{Follower, NodeRow, Outcome, Step, Terms};
 use patron_core::id::NodeId;
 use patron_core::{Error, Result};
-use patron_store::changes::Place;
+use patron_store::changes::{Changes, Place};
 use patron_store::driver::Notifications;
+use patron_store::nodes::Following;
 use tokio::sync::watch;
 use tokio::time::{Duration, sleep, timeout};
 
 use crate::app::App;
 use crate::limits::{FOLLOW_PAUSE, FOLLOW_POLL};
+use crate::outage::Outage;
 use crate::trust::Trust;
 
 /// Follows the feed until `stop` says so, and then leaves, so that no change waits for this node.
@@ -40,7 +42,7 @@ async fn strike_the_dead(app: &App) {
     }
 }
 
-async fn within_a_lease(round: impl Future<Output = Result<Outcome>>) -> Result<Outcome> {
+async fn within_a_lease<T>(round: impl Future<Output = Result<T>>) -> Result<T> {
     let lease = Duration::from_millis(Terms::STANDARD.lease());
     let slow = || Error::unavailable("the database took longer than a lease");
     timeout(lease, round).await.unwrap_or_else(|_| Err(slow()))
@@ -54,8 +56,7 @@ struct Node<'a> {
     follower: Follower,
     place: Place,
     notifications: Option<Notifications>,
-    /// Whether the last attempt failed: an outage is told once.
-    failing: bool,
+    outage: Outage,
 }
 
 impl<'a> Node<'a> {
@@ -68,15 +69,16 @@ impl<'a> Node<'a> {
             follower: Follower::new(place.seq, Terms::STANDARD),
             place,
             notifications: None,
-            failing: false,
+            outage: Outage::new("the change feed cannot be followed", "the change feed is followed again"),
         }
     }
 
     async fn follow(&mut self) {
         loop {
-            let outcome = match self.follower.step() {
+            let step = self.follower.step();
+            let outcome = match step {
                 Step::Connect => self.connect().await,
-                Step::Read { .. } => within_a_lease(self.read_and_renew()).await,
+                Step::Read { .. } => self.read_and_renew().await,
                 Step::Register { renewals } => within_a_lease(self.register(renewals)).await,
                 Step::Rest => self.rest().await,
                 // They are done with the reading, in its transaction.
@@ -91,33 +93,29 @@ impl<'a> Node<'a> {
                 self.trust.set(self.follower.trusted_until());
             }
             if outcome == Outcome::Failed {
-                self.pause().await;
+                if matches!(step, Step::Read { .. } | Step::Register { .. }) {
+                    self.app.store.try_another_server();
+                }
+                // Requests that wait for it do not shorten it: each attempt costs the server connections.
+                sleep(FOLLOW_PAUSE).await;
             }
         }
     }
 
-    /// Tells of the beginning and of the end of an outage.
     fn told(&mut self, outcome: Result<Outcome>) -> Outcome {
         match outcome {
             Ok(outcome) => {
-                if self.failing && outcome == Outcome::Renewed {
-                    tracing::info!("the change feed is followed again");
-                    self.failing = false;
+                // What follows a new connection may still fail.
+                if outcome == Outcome::Renewed {
+                    self.outage.over();
                 }
                 outcome
             }
             Err(error) => {
-                if !self.failing {
-                    tracing::warn!(cause = error.cause(), "the change feed cannot be followed");
-                    self.failing = true;
-                }
+                self.outage.failed(&error);
                 Outcome::Failed
             }
         }
-    }
-
-    async fn pause(&self) {
-        let _ = timeout(FOLLOW_PAUSE, self.trust.wanted()).await;
     }
 
     async fn connect(&mut self) -> Result<Outcome> {
@@ -139,13 +137,31 @@ impl<'a> Node<'a> {
     }
 
     /// One round: what is new is read, applied to memory, and the row says so, in one transaction.
+    ///
+    /// Where much has to be read anew, that may take longer than a server lets a transaction stand idle, and longer than
+    /// a lease. It is done outside of the round, which then begins anew from there: what was applied stays applied.
     async fn read_and_renew(&mut self) -> Result<Outcome> {
         let (store, memory) = (&self.app.store, &self.app.memory);
-        let asked = self.trust.now();
-        let mut following = store.following().await?;
-        let changes = following.changes_after(self.place).await?;
-        self.follower.done(Outcome::Read { asked, last: changes.last.seq });
-        memory.apply(&changes).await?;
+        loop {
+            let (asked, place) = (self.trust.now(), self.place);
+            let reading = within_a_lease(async move {
+                let mut following = store.following().await?;
+                Ok((following.changes_after(place).await?, following))
+            });
+            let (changes, following) = reading.await?;
+            if memory.takes_long(&changes) {
+                within_a_lease(following.commit()).await?;
+                memory.apply(&changes).await?;
+                self.place = changes.last;
+                continue;
+            }
+            self.follower.done(Outcome::Read { asked, last: changes.last.seq });
+            return within_a_lease(self.apply_and_renew(&changes, following)).await;
+        }
+    }
+
+    async fn apply_and_renew(&mut self, changes: &Changes, mut following: Following) -> Result<Outcome> {
+        self.app.memory.apply(changes).await?;
         self.place = changes.last;
         let Step::Renew { seen, renewals } = self.follower.done(Outcome::Applied) else {
             return Ok(Outcome::Failed);

@@ -28,6 +28,7 @@ pub mod management;
 pub mod memory;
 pub mod oauth;
 pub mod openapi;
+mod outage;
 pub mod passwords;
 pub mod paths;
 pub mod process;

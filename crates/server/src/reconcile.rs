@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use crate::app::App;
 use crate::limiter::{Counter, Key, SlidingWindow, Tally};
 use crate::limits::{PUBLISHED_AT_ONCE, RECONCILE_INTERVAL, TAKEN_IN_AT_ONCE};
+use crate::outage::Outage;
 
 /// All that a node counts.
 type Windows<'a> = [(Counter, &'a SlidingWindow<Key>)];
@@ -87,27 +88,16 @@ impl Reconciler {
 /// nodes that go on.
 pub async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
     let mut reconciler = Reconciler::new(app.store.clone(), NodeId::random(&app.entropy));
-    let mut alone = false;
+    let mut outage = Outage::new(
+        "rate limits are this node's own until the database is back",
+        "rate limits are shared with the other nodes again",
+    );
     loop {
         let stopping = tokio::select! {
             () = tokio::time::sleep(RECONCILE_INTERVAL) => false,
             _ = stop.wait_for(|stop| *stop) => true,
         };
-        // An outage is told when it begins and when it ends, not twice a second.
-        match (reconciler.round(&app.windows(), app.clock.now()).await, alone) {
-            (Err(error), false) => {
-                alone = true;
-                tracing::warn!(
-                    cause = error.cause(),
-                    "rate limits are this node's own until the database is back"
-                );
-            }
-            (Ok(()), true) => {
-                alone = false;
-                tracing::info!("rate limits are shared with the other nodes again");
-            }
-            _ => {}
-        }
+        outage.note(&reconciler.round(&app.windows(), app.clock.now()).await);
         if stopping {
             return;
         }

@@ -23,6 +23,7 @@ use patron_store::pats::Use;
 use tokio::sync::{Notify, watch};
 
 use crate::limits::{DIFFERENT_FAILURES, SETTLE_TIMEOUT, WAITING_USES};
+use crate::outage::Outage;
 
 /// How long a use may wait in memory.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -183,6 +184,7 @@ impl Recorder {
     /// Writes what waits, again and again, until `stop` says so, and then once more.
     pub async fn run(&self, mut stop: watch::Receiver<bool>) {
         let mut intervals = 0;
+        let mut outage = Outage::new("uses cannot be recorded yet", "uses are recorded again");
         loop {
             let (all, stopping) = tokio::select! {
                 () = tokio::time::sleep(INTERVAL) => {
@@ -193,9 +195,7 @@ impl Recorder {
                 // A sender that is gone stops this as well.
                 _ = stop.wait_for(|stop| *stop) => (true, true),
             };
-            if let Err(error) = self.round(all).await {
-                tracing::error!(cause = error.cause(), "uses could not be recorded yet");
-            }
+            outage.note(&self.round(all).await);
             if stopping {
                 return;
             }

@@ -2,7 +2,7 @@
 //!
 //! Transactions that write are `SERIALIZABLE` and run again when they lose a conflict, so what is written for SQLite's
 //! single writer holds here as well. Nothing is asked of the server beyond standard SQL but `ON CONFLICT`, `RETURNING`,
-//! `FOR SHARE`, and `LISTEN`/`NOTIFY` and advisory locks where it has them.
+//! `FOR NO KEY UPDATE`, and `LISTEN`/`NOTIFY` and advisory locks where it has them.
 
 mod address;
 mod fault;
@@ -21,7 +21,7 @@ use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, PoolError
 use futures_util::future::{Either, select};
 use patron_core::{Error, Result};
 use tokio::sync::{Mutex, watch};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use self::address::Address;
 use self::fault::Fault;
@@ -31,8 +31,12 @@ pub(super) use self::session::Session;
 use super::{BoxFuture, DriverSession, Lane, Options, Side, Tx};
 
 /// How long a commit may take after its caller has given up on it. One that waits for a standby cannot be undone, and
-/// the server's process stays busy with it, so its connection is not replaced by another one meanwhile.
+/// the server's process stays busy with it, so its connection is not replaced by another one meanwhile, unless the
+/// service turns to another server.
 const COMMIT_LIMIT: Duration = Duration::from_mins(1);
+/// How long a transaction that has lost more than one conflict rests before it runs again.
+const FIRST_REST: Duration = Duration::from_millis(1);
+const LONGEST_REST: Duration = Duration::from_millis(32);
 /// How long undoing may take. A connection that takes longer is closed, which undoes as well.
 const ROLLBACK_LIMIT: Duration = Duration::from_secs(1);
 /// Connections for what nodes wait for of each other: one that follows the feed, one that loads what has changed, and
@@ -43,7 +47,8 @@ const ALONE_LIMIT: Duration = Duration::from_mins(30);
 
 /// What holds for every connection. A transaction whose client stands still frees its locks soon: everybody's changes
 /// may be waiting for them, and statements follow each other at once.
-const SETTINGS: &str = "SET statement_timeout = '5s'; SET idle_in_transaction_session_timeout = '500ms'";
+const SETTINGS: &str = "SET statement_timeout = '5s'; SET lock_timeout = '4s'; \
+                        SET idle_in_transaction_session_timeout = '500ms'";
 
 /// What a transaction is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +59,7 @@ enum Mode {
     Alone,
     /// Goes through a whole database, for as long as it takes.
     Copy(Side),
-    /// Reads the change feed and writes a row of this process's own: nothing that depends on what was read.
+    /// Reads the change feed and writes a row of the nodes': nothing that depends on what was read.
     Follow,
 }
 
@@ -146,7 +151,7 @@ impl Postgres {
         opened.map_err(|fault| fault.error())
     }
 
-    /// Begins a transaction in the caller's own hands; one at a time.
+    /// Begins a transaction in the caller's own hands.
     pub(super) async fn begin_following(&self, name: &'static str) -> Result<Session> {
         let begun = self.shared.begin(Lane::Nodes, name, Mode::Follow).await;
         begun.map_err(|fault| fault.error())
@@ -165,6 +170,10 @@ impl Postgres {
         for pool in [&self.shared.pool, &self.shared.nodes] {
             pool.retain(|_, _| false);
         }
+    }
+
+    pub(super) fn try_another_server(&self) {
+        self.shared.address.servers.try_another();
     }
 
     pub(super) fn close(&self) {
@@ -275,6 +284,7 @@ impl Shared {
     {
         let Asked { name, deadline, .. } = asked;
         let (mut turn, mut taken, mut broken) = (None, false, false);
+        let mut rest = FIRST_REST;
         loop {
             let fault = match self.attempt(asked, &work).await {
                 Ok(outcome) => return outcome,
@@ -284,7 +294,13 @@ impl Shared {
             };
             // What was taken a moment ago by another is seen the second time; a connection may be lost once.
             match fault {
-                Fault::Conflict(_) => {}
+                Fault::Conflict(_) => {
+                    // Whoever has won may still be there, and the conflict with it.
+                    if turn.is_some() {
+                        sleep(rest).await;
+                        rest = LONGEST_REST.min(rest * 2);
+                    }
+                }
                 Fault::Taken(_) if !std::mem::replace(&mut taken, true) => {}
                 Fault::Broken(_) if !std::mem::replace(&mut broken, true) => {}
                 fault => return Err(fault.error()),
@@ -304,9 +320,9 @@ impl Shared {
         let Asked { lane, name, mode, deadline } = asked;
         let late = || Lost::Undone(too_long(name));
         let begun = timeout_at(deadline, self.begin(lane, name, mode)).await.map_err(|_| late())?;
-        let mut tx = Tx { session: DriverSession::Postgres(begun.map_err(Lost::Undone)?), entered: None };
+        let mut tx = Tx::new(DriverSession::Postgres(begun.map_err(Lost::Undone)?));
         let outcome = timeout_at(deadline, work(&mut tx)).await.map_err(|_| late())?;
-        let Tx { session: DriverSession::Postgres(session), entered } = tx else {
+        let Tx { session: DriverSession::Postgres(session), entered, .. } = tx else {
             let cause = format!("{name}: the transaction was exchanged for another one");
             return Err(Lost::Undone(Fault::Mistake(cause)));
         };
@@ -365,7 +381,10 @@ impl Shared {
             let before = mode.prepare();
             // Asked first: a connection that is opened meanwhile may be of either generation.
             let generation = Generation::now(&self.generation);
-            let session = Session::new(connect(pool).await?, generation, name, !before.is_empty());
+            let mut session = Session::new(connect(pool).await?, generation, name, !before.is_empty());
+            if mode == Mode::Follow {
+                session.cancel_if_cut_short(self.address.servers.tls());
+            }
             let begun = async {
                 for sql in before {
                     session.control(sql).await?;
@@ -383,7 +402,8 @@ impl Shared {
 }
 
 /// Lifts the server's limits of [`SETTINGS`].
-const UNLIMITED: &str = "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0";
+const UNLIMITED: &str =
+    "SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0";
 
 /// Any number that no other user of the database locks.
 const LOCK: &str = "SELECT pg_advisory_lock(7238112094417)";
