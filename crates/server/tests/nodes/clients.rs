@@ -1,26 +1,26 @@
 //! What clients ask of the nodes, and how an answer is read.
 
+mod changes;
+mod frozen;
+
 use std::sync::Mutex;
 use std::time::Duration;
 
 use patron_core::time::Timestamp;
 use reqwest::blocking::{Client as Http, RequestBuilder};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::history::{Fate, History};
-use crate::model::{Asked, Credential, Event, Got, Model, Pat, Patch, Row, Token};
+use crate::history::History;
+use crate::model::{Asked, Credential, Event, Got, Model, Pat, Row, Token};
 use crate::process::basic;
 use crate::random::Random;
-use crate::time::{At, Span};
-use crate::wire::{Answer, Back, client, send};
+use crate::time::{At, Span, pass};
+use crate::wire::{Answer, Back, client, secrets_in, send};
 use crate::world::World;
 
 const PATS: &str = "/personal-access-tokens/v1";
 const READ: &str = "sp:my-personal-access-tokens:read";
 const MANAGE: &str = "sp:my-personal-access-tokens:manage";
-/// An owner with more live PATs than this gets no more: lists stay short.
-const CROWDED: usize = 30;
-
 /// Those who take part.
 pub(crate) struct Cast {
     /// Nobody disables them: what is done with their acting PATs must always be done.
@@ -29,7 +29,7 @@ pub(crate) struct Cast {
     pub(crate) victims: Vec<usize>,
     /// Their levels change.
     pub(crate) leaders: Vec<usize>,
-    /// The first administrator.
+    /// The first administrator. Whoever makes PATs for it has them to themselves.
     pub(crate) admin: usize,
 }
 
@@ -164,25 +164,30 @@ impl<'a> Client<'a> {
         *self.random.pick(&self.cast.leaders).unwrap()
     }
 
-    /// A PAT of anybody's, rather one that is there and that was made or changed of late.
+    /// A PAT of anybody's but the administrator's, rather one that is there and that was made or changed of late.
     fn any_pat(&mut self) -> Option<usize> {
         let model = self.model.lock().unwrap();
         let acting: Vec<usize> = model.identities.iter().map(|identity| identity.acting).collect();
         let wants_dead = self.random.one_in(6);
-        let newest = (0..model.pats.len()).rev().filter(|pat| !acting.contains(pat));
+        let is_spared = |pat: usize| acting.contains(&pat) || model.pats[pat].owner == self.cast.admin;
+        let newest = (0..model.pats.len()).rev().filter(|&pat| !is_spared(pat));
         let wanted = newest.filter(|&pat| *model.pats[pat].lives.last() != wants_dead);
         let wanted: Vec<usize> = wanted.take(40).collect();
         self.random.pick(&wanted).copied()
     }
 
+    /// An access token of anybody's but the administrator's, one of those made last and rather one that is good.
     fn any_token(&mut self) -> Option<usize> {
         let model = self.model.lock().unwrap();
         let wants_dead = self.random.one_in(6);
+        let now = Span { begin: At::now(), end: At::now() };
         let is_wanted = |&token: &usize| {
-            let token = &model.tokens[token];
-            (*token.lives.last() && *model.pats[token.pat].lives.last()) != wants_dead
+            let pat = model.tokens[token].pat;
+            let may_be_good = model.may_be_accepted(Credential::Token(token), now).is_ok();
+            model.pats[pat].owner != self.cast.admin && may_be_good != wants_dead
         };
-        let wanted: Vec<usize> = (0..model.tokens.len()).rev().filter(is_wanted).take(60).collect();
+        let newest = (0..model.tokens.len()).rev().take(1_000);
+        let wanted: Vec<usize> = newest.filter(is_wanted).take(60).collect();
         self.random.pick(&wanted).copied()
     }
 
@@ -201,7 +206,7 @@ impl<'a> Client<'a> {
     // What is read.
 
     /// An access token for a PAT; its number.
-    pub(crate) fn exchange(&mut self, node: usize, pat: usize) -> Option<usize> {
+    pub(crate) fn exchange(&self, node: usize, pat: usize) -> Option<usize> {
         let (id, secret) = {
             let model = self.model.lock().unwrap();
             (model.pats[pat].id.clone(), model.pats[pat].secret.clone())
@@ -209,7 +214,7 @@ impl<'a> Client<'a> {
         let form = [("grant_type", "client_credentials"), ("client_id", &id), ("client_secret", &secret)];
         let request = self.http.post(self.url(node, "/oauth/token")).form(&form);
         let (when, back) = send(request);
-        let (got, answer) = self.read(back, &[(200, Got::Done), (401, Got::Refused)]);
+        let (got, answer) = Self::read(back, &[(200, Got::Done), (401, Got::Refused)]);
         let answer = answer.map(|answer| answer.json()).unwrap_or_default();
         let got = if matches!(got, Got::Done) { Got::Scopes(words(&answer["scope"])) } else { got };
         let mut model = self.model.lock().unwrap();
@@ -225,12 +230,12 @@ impl<'a> Client<'a> {
         made
     }
 
-    pub(crate) fn call(&mut self, node: usize, by: Credential) {
+    pub(crate) fn call(&self, node: usize, by: Credential) {
         let request = self.http.get(self.url(node, "/tenant/v1"));
         self.ask(node, self.signed(request, by), Asked::Call(by), &[(200, Got::Done), (401, Got::Refused)]);
     }
 
-    fn introspect(&mut self, node: usize, token: usize) {
+    fn introspect(&self, node: usize, token: usize) {
         let (asking, text) = {
             let model = self.model.lock().unwrap();
             let asking = &model.pats[model.identities[self.cast.admin].acting];
@@ -238,16 +243,16 @@ impl<'a> Client<'a> {
         };
         let request = self.http.post(self.url(node, "/oauth/introspect")).header("authorization", asking);
         let (when, back) = send(request.form(&[("token", text.as_str())]));
-        let (got, answer) = self.read(back, &[(200, Got::Done)]);
+        let (got, answer) = Self::read(back, &[(200, Got::Done)]);
         let active = answer.map(|answer| answer.json()["active"].clone());
         let got = if active == Some(Value::Bool(false)) { Got::Refused } else { got };
         self.record(Some(node), when, Asked::Introspect(token), got);
     }
 
-    fn forward_auth(&mut self, node: usize, by: Credential) {
+    fn forward_auth(&self, node: usize, by: Credential) {
         let request = self.signed(self.http.get(self.url(node, "/forward-auth")), by);
         let (when, back) = send(request);
-        let (got, answer) = self.read(back, &[(200, Got::Done), (401, Got::Refused)]);
+        let (got, answer) = Self::read(back, &[(200, Got::Done), (401, Got::Refused)]);
         let scopes = answer.as_ref().and_then(|answer| answer.header("x-auth-scope"));
         let got = match (got, scopes) {
             (Got::Done, Some(scopes)) => Got::Scopes(scopes.split(' ').map(str::to_owned).collect()),
@@ -256,16 +261,16 @@ impl<'a> Client<'a> {
         self.record(Some(node), when, Asked::ForwardAuth(by), got);
     }
 
-    fn use_levels(&mut self, node: usize, leader: usize) {
+    fn use_levels(&self, node: usize, leader: usize) {
         let path = format!("/auth-users/v1/{}", self.model.lock().unwrap().identities[leader].id);
         let request = self.as_identity(self.http.get(self.url(node, &path)), leader);
         self.ask(node, request, Asked::LeadsSeen(leader), &[(200, Got::Done), (403, Got::Forbidden)]);
     }
 
-    pub(crate) fn list(&mut self, node: usize, owner: usize) {
+    pub(crate) fn list(&self, node: usize, owner: usize) {
         let request = self.http.get(self.url(node, &format!("{PATS}?owner-id=me")));
         let (when, back) = send(self.as_identity(request, owner));
-        let (got, answer) = self.read(back, &[(200, Got::Done), (401, Got::Refused)]);
+        let (got, answer) = Self::read(back, &[(200, Got::Done), (401, Got::Refused)]);
         let got = match (got, answer) {
             (Got::Done, Some(answer)) => match answer.json().as_array() {
                 Some(rows) => Got::Rows(rows.iter().map(row).collect()),
@@ -274,270 +279,6 @@ impl<'a> Client<'a> {
             (got, _) => got,
         };
         self.record(Some(node), when, Asked::List(owner), got);
-    }
-
-    // What is changed.
-
-    /// A PAT, used at each node once its creation was answered; its number.
-    pub(crate) fn create(&mut self, node: usize, owner: usize) -> Option<usize> {
-        let name = format!("{}-{}", self.number, self.names);
-        self.names += 1;
-        {
-            let mut model = self.model.lock().unwrap();
-            if model.pats.iter().filter(|pat| pat.owner == owner && *pat.lives.last()).count() > CROWDED {
-                return None;
-            }
-            model.create(owner, &name);
-        }
-        let scope = [READ, MANAGE];
-        let body = json!({ "name": name, "scope": scope, "userAwareTokenNeverExpires": true });
-        let request = self.http.post(self.url(node, PATS)).header("content-type", "application/json");
-        let (when, back) = send(self.as_identity(request.body(body.to_string()), owner));
-        let (got, answer) = self.read_creation(back);
-        let mut model = self.model.lock().unwrap();
-        let pat = answer.filter(|_| matches!(got, Got::Done)).map(|made| {
-            let text = |field: &str| made[field].as_str().unwrap_or_default().to_owned();
-            let pat = new_pat(text("id"), text("secret"), &text("name"), words(&made["scope"]), when.end);
-            Pat { owner, ..pat }
-        });
-        let pat = model.created(&name, got.fate(when.end), pat);
-        let asked = Asked::Create { owner };
-        model.record(Event { client: self.number, node: Some(node), when, asked, got });
-        drop(model);
-        if let Some(pat) = pat
-            && self.random.one_in(2)
-        {
-            for node in self.all_nodes() {
-                self.exchange(node, pat);
-            }
-        }
-        pat
-    }
-
-    fn patch_something(&mut self, node: usize) {
-        let Some(pat) = self.any_pat() else { return };
-        let expires = self.model.lock().unwrap().pats[pat].expires.last().is_some();
-        let patch = match self.random.below(5) {
-            // What expires soon is left to expire.
-            _ if expires => return,
-            0 => {
-                let soon = i64::try_from(self.random.between(1_000, 8_000)).unwrap();
-                Patch::Expires(At::now().wall() + soon)
-            }
-            1 | 2 => {
-                self.names += 1;
-                Patch::Name(format!("{}-renamed-{}", self.number, self.names))
-            }
-            3 => Patch::Scope(vec![READ.to_owned()]),
-            _ => Patch::Scope(vec![READ.to_owned(), MANAGE.to_owned()]),
-        };
-        self.patch(node, pat, patch);
-    }
-
-    pub(crate) fn patch(&mut self, node: usize, pat: usize, patch: Patch) {
-        let (id, owner) = {
-            let mut model = self.model.lock().unwrap();
-            let target = &mut model.pats[pat];
-            if std::mem::replace(&mut target.busy, true) {
-                return;
-            }
-            match patch.clone() {
-                Patch::Name(name) => target.name.ask(name),
-                Patch::Scope(scope) => target.scope.ask(scope),
-                Patch::Expires(at) => target.expires.ask(Some(at)),
-            }
-            (target.id.clone(), target.owner)
-        };
-        let (field, value) = match &patch {
-            Patch::Name(name) => ("/name", json!(name)),
-            Patch::Scope(scope) => ("/scope", json!(scope)),
-            Patch::Expires(at) => ("/expirationDate", json!(Timestamp::from_millis(*at).to_string())),
-        };
-        let mut body = vec![json!({ "op": "replace", "path": field, "value": value })];
-        if matches!(patch, Patch::Expires(_)) {
-            body.push(json!({ "op": "replace", "path": "/userAwareTokenNeverExpires", "value": false }));
-        }
-        let request = self.http.patch(self.url(node, &format!("{PATS}/{id}")));
-        let request = request.header("content-type", "application/json-patch+json");
-        let (when, back) = send(self.as_identity(request.body(json!(body).to_string()), owner));
-        let (got, _) = self.read(back, CHANGED);
-        let mut model = self.model.lock().unwrap();
-        let (fate, target) = (got.fate(when.end), &mut model.pats[pat]);
-        match patch {
-            Patch::Name(_) => target.name.settle(fate),
-            Patch::Scope(_) => target.scope.settle(fate),
-            Patch::Expires(_) => target.expires.settle(fate),
-        }
-        target.busy = false;
-        let asked = Asked::Patch(pat, patch);
-        model.record(Event { client: self.number, node: Some(node), when, asked, got });
-        drop(model);
-        if let Fate::Answered(_) = fate {
-            let node = self.any_node();
-            self.forward_auth(node, Credential::Pat(pat));
-        }
-    }
-
-    /// Deletes a PAT; once that was answered, every node is asked at once what it thinks of it.
-    pub(crate) fn delete(&mut self, node: usize, pat: usize) -> Fate {
-        let (id, owner) = {
-            let mut model = self.model.lock().unwrap();
-            let target = &mut model.pats[pat];
-            if std::mem::replace(&mut target.busy, true) {
-                return Fate::Refused;
-            }
-            target.lives.ask(false);
-            (target.id.clone(), target.owner)
-        };
-        let request = self.http.delete(self.url(node, &format!("{PATS}/{id}")));
-        let (when, back) = send(self.as_identity(request, owner));
-        let (got, _) = self.read(back, CHANGED);
-        let fate = got.fate(when.end);
-        let mut model = self.model.lock().unwrap();
-        model.pats[pat].lives.settle(fate);
-        model.pats[pat].busy = false;
-        let token = (0..model.tokens.len()).rev().find(|&token| model.tokens[token].pat == pat);
-        model.record(Event { client: self.number, node: Some(node), when, asked: Asked::Delete(pat), got });
-        drop(model);
-        if let Fate::Answered(_) = fate {
-            for node in self.all_nodes() {
-                self.exchange(node, pat);
-                if let Some(token) = token {
-                    self.call(node, Credential::Token(token));
-                }
-            }
-        }
-        fate
-    }
-
-    /// Revokes an access token, by its own PAT or as the administrator, and asks every node.
-    pub(crate) fn revoke(&mut self, node: usize, token: usize) -> Fate {
-        let (by, client, text) = {
-            let mut model = self.model.lock().unwrap();
-            let own = model.tokens[token].pat;
-            let by = if self.random.one_in(2) { own } else { model.identities[self.cast.admin].acting };
-            let target = &mut model.tokens[token];
-            if std::mem::replace(&mut target.busy, true) {
-                return Fate::Refused;
-            }
-            target.lives.ask(false);
-            let text = target.text.clone();
-            (by, basic(&model.pats[by].id, &model.pats[by].secret), text)
-        };
-        let request = self.http.post(self.url(node, "/oauth/revoke")).header("authorization", client);
-        let (when, back) = send(request.form(&[("token", text.as_str())]));
-        let (got, _) = self.read(back, &[(200, Got::Done), (401, Got::Refused)]);
-        let fate = got.fate(when.end);
-        let mut model = self.model.lock().unwrap();
-        model.tokens[token].lives.settle(fate);
-        model.tokens[token].busy = false;
-        let asked = Asked::Revoke { token, by };
-        model.record(Event { client: self.number, node: Some(node), when, asked, got });
-        drop(model);
-        if let Fate::Answered(_) = fate {
-            for node in self.all_nodes() {
-                self.call(node, Credential::Token(token));
-            }
-        }
-        fate
-    }
-
-    /// Revokes an access token, as the administrator, while somebody else ends it or its PAT: whoever of the two is
-    /// answered first, it has ended.
-    pub(crate) fn revoke_as_well(&self, node: usize, token: usize) {
-        let admin = self.model.lock().unwrap().identities[self.cast.admin].acting;
-        let text = {
-            let mut model = self.model.lock().unwrap();
-            let target = &mut model.tokens[token];
-            if *target.lives.last() {
-                target.lives.ask(false);
-            }
-            target.text.clone()
-        };
-        let request = self.signed(self.http.post(self.url(node, "/oauth/revoke")), Credential::Pat(admin));
-        let (when, back) = send(request.form(&[("token", text.as_str())]));
-        let (got, _) = self.read(back, &[(200, Got::Done)]);
-        let mut model = self.model.lock().unwrap();
-        model.tokens[token].lives.settle(got.fate(when.end));
-        let asked = Asked::Revoke { token, by: admin };
-        model.record(Event { client: self.number, node: Some(node), when, asked, got });
-    }
-
-    /// Sets an identity's levels, as the administrator.
-    fn lead(&mut self, node: usize, leader: usize) {
-        let (path, leads) = {
-            let mut model = self.model.lock().unwrap();
-            let identity = &mut model.identities[leader];
-            if std::mem::replace(&mut identity.busy, true) {
-                return;
-            }
-            let leads = !*identity.leads.last();
-            identity.leads.ask(leads);
-            (format!("/auth-users/v1/{}", identity.id), leads)
-        };
-        let levels = if leads { json!(["ORG_ADMIN"]) } else { json!([]) };
-        let body = json!([{ "op": "replace", "path": "/capabilities", "value": levels }]);
-        let request = self.http.patch(self.url(node, &path));
-        let request = request.header("content-type", "application/json-patch+json").body(body.to_string());
-        let (when, back) = send(self.as_identity(request, self.cast.admin));
-        let (got, _) = self.read(back, &[(200, Got::Done)]);
-        let fate = got.fate(when.end);
-        let mut model = self.model.lock().unwrap();
-        model.identities[leader].leads.settle(fate);
-        model.identities[leader].busy = false;
-        let asked = Asked::Lead(leader);
-        model.record(Event { client: self.number, node: Some(node), when, asked, got });
-        drop(model);
-        if let Fate::Answered(_) = fate {
-            for node in self.all_nodes() {
-                self.use_levels(node, leader);
-            }
-        }
-    }
-
-    /// An operator disables somebody, and some time later enables them.
-    fn disable_and_enable(&mut self) {
-        let victim = *self.random.pick(&self.cast.victims).unwrap();
-        if std::mem::replace(&mut self.model.lock().unwrap().identities[victim].busy, true) {
-            return;
-        }
-        self.enable(victim, false);
-        crate::time::pass(Duration::from_millis(self.random.between(0, 200) as u64));
-        self.enable(victim, true);
-        self.model.lock().unwrap().identities[victim].busy = false;
-    }
-
-    /// What became of it is asked of every node, of the acting PAT and of one access token.
-    pub(crate) fn enable(&mut self, identity: usize, enabled: bool) -> Fate {
-        let id = {
-            let mut model = self.model.lock().unwrap();
-            let target = &mut model.identities[identity];
-            target.enabled.ask(enabled);
-            target.id.clone()
-        };
-        let begin = At::now();
-        let verb = if enabled { "enable" } else { "disable" };
-        let output = self.world.try_admin(&["admin", "identity", verb, &id]);
-        let when = Span { begin, end: At::now() };
-        let got = if output.status.success() { Got::Done } else { Got::Outage };
-        let fate = got.fate(when.end);
-        let mut model = self.model.lock().unwrap();
-        model.identities[identity].enabled.settle(fate);
-        let acting = model.identities[identity].acting;
-        let is_its = |token: &usize| model.pats[model.tokens[*token].pat].owner == identity;
-        let token = (0..model.tokens.len()).rev().find(is_its);
-        let asked = Asked::Enable(identity, enabled);
-        model.record(Event { client: self.number, node: None, when, asked, got });
-        drop(model);
-        if let Fate::Answered(_) = fate {
-            for node in self.all_nodes() {
-                self.call(node, Credential::Pat(acting));
-                if let Some(token) = token {
-                    self.call(node, Credential::Token(token));
-                }
-            }
-        }
-        fate
     }
 
     // How it is sent and read.
@@ -562,8 +303,28 @@ impl<'a> Client<'a> {
 
     fn ask(&self, node: usize, request: RequestBuilder, asked: Asked, known: &[(u16, Got)]) {
         let (when, back) = send(request);
-        let (got, _) = self.read(back, known);
+        let (got, _) = Self::read(back, known);
         self.record(Some(node), when, asked, got);
+    }
+
+    /// Asks for something again and again until it is answered, well or not; whether it was before `limit`.
+    pub(crate) fn asks_until_answered(&self, limit: At, ask: impl Fn()) -> bool {
+        loop {
+            ask();
+            if !self.last_got().is_outage() {
+                return true;
+            }
+            if At::now() >= limit {
+                return false;
+            }
+            pass(Duration::from_millis(10));
+        }
+    }
+
+    /// What the last thing that it asked for was answered with.
+    pub(crate) fn last_got(&self) -> Got {
+        let model = self.model.lock().unwrap();
+        model.events.iter().rev().find(|event| event.client == self.number).unwrap().got.clone()
     }
 
     fn record(&self, node: Option<usize>, when: Span, asked: Asked, got: Got) {
@@ -571,33 +332,32 @@ impl<'a> Client<'a> {
     }
 
     /// What an answer says, where these statuses are known.
-    fn read(&self, back: Back, known: &[(u16, Got)]) -> (Got, Option<Answer>) {
+    fn read(back: Back, known: &[(u16, Got)]) -> (Got, Option<Answer>) {
         let answer = match back {
             Back::Cut => return (Got::Cut, None),
             Back::Unsent => return (Got::Unsent, None),
             Back::Answer(answer) => answer,
         };
-        if self.model.lock().unwrap().shows_secret(&answer.body) {
-            return (Got::Wrong("an answer shows a secret that was shown before".to_owned()), None);
+        if secrets_in(&answer.body).next().is_some() {
+            return (Got::Wrong(format!("an answer shows a secret: {}", answer.body)), None);
         }
         let got = known.iter().find(|(status, _)| *status == answer.status).map(|(_, got)| got.clone());
         (got.unwrap_or_else(|| unexpected(&answer)), Some(answer))
     }
 
-    /// The one answer that shows a secret.
-    fn read_creation(&self, back: Back) -> (Got, Option<Value>) {
+    /// The one answer that shows a secret, and no other than that.
+    fn read_creation(back: Back) -> (Got, Option<Value>) {
         match back {
             Back::Answer(answer) if answer.status == 200 => match answer.json() {
-                made @ Value::Object(_) => (Got::Done, Some(made)),
+                made @ Value::Object(_) if secrets_in(&answer.body).eq(made["secret"].as_str()) => {
+                    (Got::Done, Some(made))
+                }
                 _ => (Got::Wrong(format!("no PAT: {}", answer.body)), None),
             },
-            other => (self.read(other, &[(401, Got::Refused)]).0, None),
+            other => (Self::read(other, &[(401, Got::Refused)]).0, None),
         }
     }
 }
-
-const CHANGED: &[(u16, Got)] =
-    &[(200, Got::Done), (204, Got::Done), (401, Got::Refused), (404, Got::Missing)];
 
 /// An outage, told as it must be, or what may not be answered.
 fn unexpected(answer: &Answer) -> Got {

@@ -4,10 +4,12 @@ use std::fmt;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use patron_core::coherence::Terms;
 use patron_testing::Proxy;
 use serde_json::json;
 
-use crate::model::Model;
+use crate::clients::Client;
+use crate::model::{Event, Got, Model};
 use crate::random::Random;
 use crate::time::{At, Span, pass};
 use crate::wire::{Back, client, send};
@@ -42,10 +44,19 @@ pub(crate) enum Fault {
 
 /// After a promotion, a node that has not made a PAT for so long never will.
 const GIVEN_UP: Duration = Duration::from_secs(45);
+/// How long a node may need when a fault is over: a lease, after which it gives up whatever hangs, and 5 s, in which a
+/// connection that has died without a word is found out, and a standby that has lost its primary asks for it again.
+const RECOVERY: Duration = Duration::from_millis(Terms::STANDARD.lease() + 5_000);
+/// Between two faults of which each stands alone: longer than the one before is felt, other than a kill.
+const BETWEEN_LONE_ONES: Duration = Duration::from_millis(1_500);
 /// A piece of a statement and one of its answer.
 const DELAY: Duration = Duration::from_millis(60);
 
 impl Fault {
+    /// The kinds that each run has.
+    pub(crate) const PROMISED: [&str; 4] =
+        ["SIGSTOP of a node", "kill -9 and promotion", "kill -9 of a node", "node's connections cut"];
+
     /// One of a node.
     pub(crate) fn of_node(random: &mut Random, node: usize) -> Self {
         let mut time = |most: usize| Duration::from_millis(random.between(1, most) as u64);
@@ -85,6 +96,22 @@ impl Fault {
             Self::Crash => "kill -9 of PostgreSQL",
             Self::PauseStandby(_) => "standby stopped",
             Self::FailOver => "kill -9 and promotion",
+        }
+    }
+
+    /// Whether it may be why something was not answered. What fails at a node is felt at no other, but that pieces
+    /// which come late from one that makes a change have the others' changes wait.
+    fn excuses(self, event: &Event) -> bool {
+        let is_there = |node: usize| event.node == Some(node);
+        match self {
+            // It is told by an answer, unless there is nobody to give one.
+            Self::Kill(node) => is_there(node),
+            _ if !matches!(event.got, Got::Outage) => false,
+            Self::Freeze(node, _) | Self::Refuse(node, _) | Self::Cut(node) | Self::Stall(node, _) => {
+                is_there(node)
+            }
+            Self::Delay(node, _) => is_there(node) || event.asked.is_change(),
+            Self::Terminate | Self::Restart | Self::Crash | Self::PauseStandby(_) | Self::FailOver => true,
         }
     }
 
@@ -200,6 +227,15 @@ impl Chronicle {
         self.0.lock().unwrap().push((fault, Span { begin, end: At::now() }));
     }
 
+    /// Whether something that failed, then or not long before, may be why something was not answered.
+    pub(crate) fn excuses(&self, event: &Event) -> bool {
+        let may_be_why = |(fault, span): &(Fault, Span)| {
+            let felt = Span { begin: span.begin, end: span.end.plus(RECOVERY) };
+            felt.overlaps(event.when) && fault.excuses(event)
+        };
+        self.0.lock().unwrap().iter().any(may_be_why)
+    }
+
     /// What there was of faults while something was asked, and just before.
     pub(crate) fn around(&self, when: Span) -> Vec<Fault> {
         let felt = |(fault, span): &&(Fault, Span)| {
@@ -213,13 +249,16 @@ impl Chronicle {
     }
 }
 
-/// Has faults happen one after the other, and some together, until `end`.
+/// Has faults happen: first those that each run has, each alone, then any, one after the other and some together, until
+/// `end`. Gives how long each node took after the failovers that stood alone.
 pub(crate) fn run(
     (world, model, probe): (&World, &Mutex<Model>, &Probe),
+    witness: &mut Client<'_>,
     mut random: Random,
     end: At,
 ) -> (Chronicle, Vec<Duration>) {
     let (chronicle, failovers) = (Chronicle::default(), Mutex::new(Vec::new()));
+    let is_well = || model.lock().unwrap().violations.is_empty();
     let happen = |fault: Fault, alone: bool| {
         let begin = At::now();
         let times = fault.happen(world, probe);
@@ -231,7 +270,15 @@ pub(crate) fn run(
     };
     // What is healthy is looked at first.
     pass(Duration::from_secs(5));
-    while At::now() < end && model.lock().unwrap().violations.is_empty() {
+    freeze_alone(&chronicle, witness, random.below(world.nodes.len()));
+    let node = random.below(world.nodes.len());
+    for fault in [Fault::FailOver, Fault::Cut(node), Fault::Kill(node)] {
+        pass(BETWEEN_LONE_ONES);
+        if is_well() {
+            happen(fault, true);
+        }
+    }
+    while At::now() < end && is_well() {
         let node = random.below(world.nodes.len());
         let another = (node + random.between(1, world.nodes.len() - 1)) % world.nodes.len();
         let first = Fault::of_node(&mut random, node);
@@ -253,4 +300,12 @@ pub(crate) fn run(
         pass(Duration::from_millis(rest as u64));
     }
     (chronicle, failovers.into_inner().unwrap())
+}
+
+/// A node stands still for as long as revocations at the others take.
+fn freeze_alone(chronicle: &Chronicle, witness: &mut Client<'_>, node: usize) {
+    let known = witness.known_pats(4);
+    let begin = At::now();
+    witness.revoke_beside_a_frozen_node(node, &known);
+    chronicle.enter(Fault::Freeze(node, At::now().since(begin)), begin);
 }

@@ -1,5 +1,6 @@
 //! What a thing may be at a moment, when those who change it do not always learn what became of their change.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use patron_core::coherence::Terms;
@@ -53,7 +54,11 @@ impl<T: PartialEq> History<T> {
 
     /// What became of the last one.
     pub(crate) fn settle(&mut self, fate: Fate) {
-        self.0.last_mut().unwrap().fate = fate;
+        let last = self.0.last_mut().unwrap();
+        // What another was answered before holds, whatever became of this answer.
+        if !matches!(last.fate, Fate::Answered(_)) {
+            last.fate = fate;
+        }
     }
 
     pub(crate) fn changes(&self) -> &[Change<T>] {
@@ -88,22 +93,39 @@ impl<T: PartialEq> History<T> {
         self.possible(when, from).any(|possible| possible == value)
     }
 
+    /// The places of the changes that explain that somebody found it to be this.
+    pub(crate) fn explain(&self, value: &T, when: Span, from: From) -> BTreeSet<usize> {
+        self.candidates(when, from).into_iter().filter(|&at| self.0[at].to == *value).collect()
+    }
+
     /// Somebody found it to be this: a change of which nothing was known before has been made, if it is the only one
     /// that explains it.
     pub(crate) fn saw(&mut self, value: &T, when: Span, from: From) {
-        let candidates = self.candidates(when, from);
-        let mut explains = candidates.into_iter().filter(|&at| self.0[at].to == *value);
-        if let (Some(at), None) = (explains.next(), explains.next())
+        self.explained_by(&self.explain(value, when, from), when.end);
+    }
+
+    /// Somebody found at `end` what one of the changes in these places explains.
+    pub(crate) fn explained_by(&mut self, places: &BTreeSet<usize>, end: At) {
+        if let (Some(&at), 1) = (places.first(), places.len())
             && self.0[at].fate == Fate::Perhaps
         {
-            self.0[at].fate = Fate::Seen(when.end);
+            self.0[at].fate = Fate::Seen(end);
+        }
+    }
+
+    /// Somebody was answered what rests on its being this, for good: by then the change that made it so is as good as
+    /// answered itself.
+    pub(crate) fn relied_on(&mut self, value: &T, when: Span) {
+        let Some(&at) = self.explain(value, when, From::Database).last() else { return };
+        if !matches!(self.0[at].fate, Fate::Answered(_)) {
+            self.0[at].fate = Fate::Answered(when.end);
         }
     }
 }
 
 impl<T> Change<T> {
     /// Whether one who asks at `begin` must find this or something later.
-    fn hides_earlier(&self, begin: At, from: From) -> bool {
+    pub(crate) fn hides_earlier(&self, begin: At, from: From) -> bool {
         // Nobody's trust in what was before outlives a lease.
         let lease = Duration::from_millis(Terms::STANDARD.over());
         match (self.fate, from) {
@@ -157,6 +179,22 @@ mod tests {
         assert_eq!(possible(&history, 31, 9_000, From::Database), "b");
         assert_eq!(possible(&history, 3_191, 9_000, From::Memory), "ba");
         assert_eq!(possible(&history, 3_192, 9_000, From::Memory), "b");
+    }
+
+    #[test]
+    fn what_another_answer_rests_on_is_answered_by_then() {
+        for fate in [Fate::Asked, Fate::Perhaps, Fate::Seen(at(35))] {
+            let mut history = changed(fate);
+            history.relied_on(&'b', span(30, 40));
+            assert_eq!(possible(&history, 39, 99, From::Memory), "ba");
+            assert_eq!(possible(&history, 40, 99, From::Memory), "b");
+            // Its own answer comes later, or never.
+            history.settle(Fate::Perhaps);
+            assert_eq!(possible(&history, 40, 99, From::Memory), "b");
+        }
+        let mut history = changed(Fate::Answered(at(20)));
+        history.relied_on(&'b', span(30, 40));
+        assert_eq!(possible(&history, 20, 99, From::Memory), "b");
     }
 
     #[test]

@@ -7,12 +7,13 @@
 //!
 //! A change that was not answered is perhaps made; both are allowed then, until somebody sees which it is.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fmt;
+mod learn;
+mod tell;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::history::{Fate, From, History};
 use crate::time::{At, Span};
-use crate::wire::secrets_in;
 
 /// Milliseconds by which clocks may differ about whether something has expired.
 const CLOCKS: i64 = 100;
@@ -150,6 +151,15 @@ pub(crate) struct Model {
     pub(crate) violations: Vec<String>,
 }
 
+/// Why a credential may be refused.
+struct Reasons {
+    revoked: bool,
+    deleted: bool,
+    expired: bool,
+    /// The places of the changes of its owner that may be why.
+    disablings: BTreeSet<usize>,
+}
+
 type Judgement = Result<(), String>;
 
 fn require(holds: bool, otherwise: impl FnOnce() -> String) -> Judgement {
@@ -176,6 +186,12 @@ impl Model {
         at
     }
 
+    /// The last access tokens made for an identity.
+    pub(crate) fn newest_tokens_of(&self, identity: usize, count: usize) -> Vec<usize> {
+        let is_its = |token: &usize| self.pats[self.tokens[*token].pat].owner == identity;
+        (0..self.tokens.len()).rev().filter(is_its).take(count).collect()
+    }
+
     /// A creation begins.
     pub(crate) fn create(&mut self, owner: usize, name: &str) {
         let creation = Creation { owner, asked: At::now(), fate: Fate::Asked };
@@ -186,11 +202,6 @@ impl Model {
     pub(crate) fn created(&mut self, name: &str, fate: Fate, pat: Option<Pat>) -> Option<usize> {
         self.creations.get_mut(name).unwrap().fate = fate;
         pat.map(|pat| self.insert_pat(pat))
-    }
-
-    /// Secrets that an answer shows and nobody may be shown.
-    pub(crate) fn shows_secret(&self, body: &str) -> bool {
-        secrets_in(body).any(|word| self.secrets.contains(word))
     }
 
     /// Takes an event in, and what it teaches; judges it.
@@ -213,6 +224,16 @@ impl Model {
         }
     }
 
+    /// Judges what was answered with an outage, now that it is known when what has failed.
+    pub(crate) fn judge_outages(&mut self, is_excused: impl Fn(&Event) -> bool) {
+        for number in 0..self.events.len() {
+            let event = &self.events[number];
+            if event.got.is_outage() && !is_excused(event) {
+                self.violated(number, "an outage, and nothing has failed that explains it");
+            }
+        }
+    }
+
     fn violated(&mut self, number: usize, why: &str) {
         // The first ones tell what is wrong, and a history may be long.
         if self.violations.len() < 5 {
@@ -227,7 +248,7 @@ impl Model {
         let when = event.when;
         match (&event.asked, &event.got) {
             (_, Got::Wrong(what)) => Err(what.clone()),
-            // What an outage has done to a change is seen later.
+            // What an outage has done to a change is seen later, and whether there was a reason for it.
             (_, Got::Outage | Got::Cut | Got::Unsent) | (Asked::Enable(..) | Asked::Lead(..), Got::Done) => {
                 Ok(())
             }
@@ -292,7 +313,8 @@ impl Model {
         }
     }
 
-    fn may_be_accepted(&self, by: Credential, when: Span) -> Judgement {
+    /// Whether a credential may be good for whoever asks within `when`, or why not.
+    pub(crate) fn may_be_accepted(&self, by: Credential, when: Span) -> Judgement {
         let pat = match by {
             Credential::Pat(pat) => pat,
             Credential::Token(token) => {
@@ -316,44 +338,50 @@ impl Model {
     }
 
     fn may_be_refused(&self, by: Credential, when: Span) -> bool {
-        let pat = match by {
-            Credential::Pat(pat) => pat,
-            Credential::Token(token) => {
-                let token = &self.tokens[token];
-                if token.lives.may_be(&false, when, From::Memory)
-                    || self.may_be_of_an_earlier_generation(token, when)
-                {
-                    return true;
-                }
-                token.pat
-            }
-        };
-        let pat = &self.pats[pat];
-        let over =
-            |expires: &Option<i64>| expires.is_some_and(|at| at - LAST_SECOND - CLOCKS < when.end.wall());
-        pat.lives.may_be(&false, when, From::Memory)
-            || self.identities[pat.owner].enabled.may_be(&false, when, From::Memory)
-            || pat.expires.possible(when, From::Memory).any(over)
+        let Reasons { revoked, deleted, expired, disablings } = self.reasons_to_refuse(by, when);
+        revoked || deleted || expired || !disablings.is_empty()
     }
 
-    /// Whether an answered disabling came surely after the access token: it is dead for good.
+    fn reasons_to_refuse(&self, by: Credential, when: Span) -> Reasons {
+        let (number, token) = match by {
+            Credential::Pat(pat) => (pat, None),
+            Credential::Token(token) => (self.tokens[token].pat, Some(&self.tokens[token])),
+        };
+        let pat = &self.pats[number];
+        let mut disablings = self.identities[pat.owner].enabled.explain(&false, when, From::Memory);
+        let since = token.map(|token| self.disablings_since(token, when)).unwrap_or_default();
+        disablings.extend(since);
+        let over =
+            |expires: &Option<i64>| expires.is_some_and(|at| at - LAST_SECOND - CLOCKS < when.end.wall());
+        Reasons {
+            revoked: token.is_some_and(|token| token.lives.may_be(&false, when, From::Memory)),
+            deleted: pat.lives.may_be(&false, when, From::Memory),
+            expired: pat.expires.possible(when, From::Memory).any(over),
+            disablings,
+        }
+    }
+
+    /// Whether the access token's exchange had ended before anybody asked to enable its owner once more, after a
+    /// disabling that whoever asks at `when` knows of: it is dead for good.
     fn is_of_an_earlier_generation(&self, token: &Token, when: Span) -> bool {
-        let enabled = &self.identities[self.pats[token.pat].owner].enabled;
-        enabled.changes().iter().any(|change| {
-            let answered = matches!(change.fate, Fate::Answered(at) if at <= when.begin);
-            !change.to && answered && token.made.end <= change.asked
+        let changes = self.identities[self.pats[token.pat].owner].enabled.changes();
+        changes.iter().enumerate().any(|(at, change)| {
+            let mut later = changes[at..].iter().filter(|later| later.to && later.fate != Fate::Refused);
+            let is_known = !change.to && change.hides_earlier(when.begin, From::Memory);
+            is_known && later.next().is_none_or(|enabling| token.made.end <= enabling.asked)
         })
     }
 
-    /// Whether some disabling may have come after the access token: no enabling between the two was answered.
-    fn may_be_of_an_earlier_generation(&self, token: &Token, when: Span) -> bool {
+    /// The places of the disablings that may have come after the access token: no enabling between was answered.
+    fn disablings_since(&self, token: &Token, when: Span) -> Vec<usize> {
         let enabled = &self.identities[self.pats[token.pat].owner].enabled;
-        let mut perhaps = false;
-        for change in enabled.changes() {
-            if change.to {
-                perhaps &= !matches!(change.fate, Fate::Answered(at) if at <= token.made.begin);
-            } else {
-                perhaps |= change.fate != Fate::Refused && change.asked <= when.end;
+        let mut perhaps = Vec::new();
+        for (at, change) in enabled.changes().iter().enumerate() {
+            if !change.to && change.fate != Fate::Refused && change.asked <= when.end {
+                perhaps.push(at);
+            }
+            if change.to && matches!(change.fate, Fate::Answered(at) if at <= token.made.begin) {
+                perhaps.clear();
             }
         }
         perhaps
@@ -389,113 +417,34 @@ impl Model {
             && pat.expires.may_be(&row.expires, when, from);
         require(unchanged, || format!("an answered change of PAT {at} is lost: {row:?}"))
     }
-
-    /// What an answer tells of changes that were not answered.
-    fn learn(&mut self, event: &Event) {
-        let when = event.when;
-        match (&event.asked, &event.got) {
-            (Asked::Patch(pat, _) | Asked::Delete(pat), Got::Missing) => {
-                self.pats[*pat].lives.saw(&false, when, From::Database);
-            }
-            (Asked::List(owner), Got::Rows(rows)) => {
-                for row in rows {
-                    let Some(&at) = self.by_id.get(&row.id) else {
-                        self.unanswered.entry(row.id.clone()).or_insert((*owner, when.end));
-                        continue;
-                    };
-                    let pat = &mut self.pats[at];
-                    pat.name.saw(&row.name, when, From::Database);
-                    pat.scope.saw(&row.scope, when, From::Database);
-                    pat.expires.saw(&row.expires, when, From::Database);
-                }
-                let shown: HashSet<&str> = rows.iter().map(|row| row.id.as_str()).collect();
-                for pat in self.pats.iter_mut().filter(|pat| pat.owner == *owner && pat.created <= when.begin)
-                {
-                    if !shown.contains(pat.id.as_str()) {
-                        pat.lives.saw(&false, when, From::Database);
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
 }
 
-impl Model {
-    /// The PAT, the access token and the identity that an event is about.
-    fn subjects(&self, event: &Event) -> (Option<usize>, Option<usize>, Option<usize>) {
-        let of = |by: &Credential| match *by {
-            Credential::Pat(pat) => (Some(pat), None, Some(self.pats[pat].owner)),
-            Credential::Token(token) => {
-                let pat = self.tokens[token].pat;
-                (Some(pat), Some(token), Some(self.pats[pat].owner))
-            }
-        };
-        match &event.asked {
-            Asked::Exchange(pat) | Asked::Patch(pat, _) | Asked::Delete(pat) => of(&Credential::Pat(*pat)),
-            Asked::Call(by) | Asked::ForwardAuth(by) => of(by),
-            Asked::Introspect(token) | Asked::Revoke { token, .. } => of(&Credential::Token(*token)),
-            Asked::Create { owner, .. } => (None, None, Some(*owner)),
-            Asked::Enable(identity, _)
-            | Asked::Lead(identity)
-            | Asked::LeadsSeen(identity)
-            | Asked::List(identity) => (None, None, Some(*identity)),
+impl Asked {
+    /// Whether it is to change something, and so waits for others who do.
+    pub(crate) fn is_change(&self) -> bool {
+        match self {
+            Self::Create { .. }
+            | Self::Patch(..)
+            | Self::Delete(_)
+            | Self::Revoke { .. }
+            | Self::Enable(..)
+            | Self::Lead(_) => true,
+            Self::Exchange(_)
+            | Self::Call(_)
+            | Self::Introspect(_)
+            | Self::ForwardAuth(_)
+            | Self::LeadsSeen(_)
+            | Self::List(_) => false,
         }
-    }
-
-    /// All that happened to what the event is about.
-    fn history_of(&self, number: usize) -> String {
-        let (pat, token, identity) = self.subjects(&self.events[number]);
-        let mut text = String::new();
-        for (at, event) in self.events.iter().enumerate() {
-            let (its_pat, its_token, its_identity) = self.subjects(event);
-            let about_token = token.is_none() || its_token.is_none() || its_token == token;
-            let about_pat = pat.is_some() && its_pat == pat && about_token;
-            let about_identity =
-                its_identity == identity && matches!(event.asked, Asked::Enable(..) | Asked::Lead(..));
-            let list = pat.is_none() && its_identity == identity;
-            if about_pat || about_identity || list {
-                text.extend(["    ", &self.told(at), "\n"]);
-            }
-        }
-        text
-    }
-
-    fn told(&self, number: usize) -> String {
-        let Event { client, node, when, asked, got } = &self.events[number];
-        let node = node.map_or("admin".to_owned(), |node| format!("node {node}"));
-        let mut got = format!("{got:?}");
-        if got.len() > 400 {
-            got.truncate(400);
-        }
-        format!("{} … {} client {client} {node}: {asked:?}: {got}", when.begin, when.end)
-    }
-}
-
-impl fmt::Display for Asked {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Create { .. } => "create",
-            Self::Exchange(_) => "exchange",
-            Self::Call(Credential::Pat(_)) => "call, Basic",
-            Self::Call(Credential::Token(_)) => "call, Bearer",
-            Self::Introspect(_) => "introspect",
-            Self::ForwardAuth(_) => "forward-auth",
-            Self::Patch(_, Patch::Name(_)) => "patch name",
-            Self::Patch(_, Patch::Scope(_)) => "patch scope",
-            Self::Patch(_, Patch::Expires(_)) => "patch expiry",
-            Self::Delete(_) => "delete",
-            Self::Revoke { .. } => "revoke",
-            Self::Enable(_, true) => "enable (admin)",
-            Self::Enable(_, false) => "disable (admin)",
-            Self::Lead(..) => "set levels",
-            Self::LeadsSeen(_) => "use levels",
-            Self::List(_) => "list",
-        })
     }
 }
 
 impl Got {
+    /// Whether nobody has said what is so.
+    pub(crate) fn is_outage(&self) -> bool {
+        matches!(self, Self::Outage | Self::Cut | Self::Unsent)
+    }
+
     /// For the report's columns.
     pub(crate) fn column(&self) -> usize {
         match self {

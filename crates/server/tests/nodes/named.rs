@@ -3,18 +3,18 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use patron_core::coherence::Terms;
 use patron_testing::Proxy;
 use reqwest::blocking::Client as Http;
 
 use crate::clients::{Cast, Client};
 use crate::faults::Probe;
 use crate::history::Fate;
-use crate::model::{Asked, Credential, Got, Model, Patch};
+use crate::model::{Credential, Got, Model, Patch};
 use crate::process::basic;
 use crate::random::Random;
-use crate::report::Quantiles;
-use crate::time::{At, pass};
+use crate::report::{Quantiles, is_revocation};
+use crate::run::RECOVERS_WITHIN;
+use crate::time::At;
 use crate::wire::{Answer, Back, client, send};
 use crate::world::{Node, World};
 
@@ -38,21 +38,20 @@ impl Story {
         Client::new(0, (&self.world, &self.model, &self.cast), Random::new(1, 1))
     }
 
+    /// One who asks beside it.
+    fn another_client(&self) -> Client<'_> {
+        Client::new(1, (&self.world, &self.model, &self.cast), Random::new(1, 2))
+    }
+
     /// A PAT of the worker's, and an access token made from it, which every node has in memory.
     fn known_pat(&self, client: &mut Client<'_>) -> (usize, usize) {
-        let pat = client.create(0, self.cast.workers[0]).unwrap();
-        let token = client.exchange(0, pat).unwrap();
-        for node in 0..self.world.nodes.len() {
-            client.call(node, Credential::Pat(pat));
-            client.call(node, Credential::Token(token));
-        }
-        (pat, token)
+        client.known_pat(self.cast.workers[0]).unwrap()
     }
 
     /// Whether the node refuses the access token, which may be before that was answered.
-    fn refuses(&self, client: &mut Client<'_>, node: usize, token: usize) -> bool {
+    fn refuses(client: &Client<'_>, node: usize, token: usize) -> bool {
         client.call(node, Credential::Token(token));
-        matches!(self.model.lock().unwrap().events.last().unwrap().got, Got::Refused)
+        matches!(client.last_got(), Got::Refused)
     }
 
     /// The administrator, who finds out when writes are taken.
@@ -62,10 +61,14 @@ impl Story {
         Probe { authorization: basic(&acting.id, &acting.secret) }
     }
 
-    /// How long the last one of the model's events took.
-    fn last_took(&self, wanted: impl Fn(&Asked) -> bool) -> Duration {
+    /// How long the revocations took among the model's events from this one on.
+    fn revocations_since(&self, first: usize) -> Vec<Duration> {
         let model = self.model.lock().unwrap();
-        model.events.iter().rev().find(|event| wanted(&event.asked)).unwrap().when.takes()
+        model.events[first..]
+            .iter()
+            .filter(|event| is_revocation(event))
+            .map(|event| event.when.takes())
+            .collect()
     }
 
     /// Judges all that was asked.
@@ -75,10 +78,19 @@ impl Story {
         model.judge_all_again();
         assert!(model.violations.is_empty(), "{}", model.violations.join("\n"));
     }
+
+    /// The same, where nothing has failed.
+    #[track_caller]
+    fn end_in_health(&self) {
+        self.model.lock().unwrap().judge_outages(|_| false);
+        self.end();
+    }
 }
 
-fn is_delete(asked: &Asked) -> bool {
-    matches!(asked, Asked::Delete(_))
+/// Asks until there is an answer.
+#[track_caller]
+fn until(client: &Client<'_>, ask: impl Fn()) {
+    assert!(client.asks_until_answered(At::now().plus(RECOVERS_WITHIN), ask), "there is no answer");
 }
 
 fn get(url: String) -> Answer {
@@ -97,7 +109,6 @@ fn answered(back: Back) -> Answer {
 fn a_revocation_is_answered_when_every_node_refuses() {
     let story = Story::begin(false);
     let mut client = story.client();
-    let mut times = Vec::new();
     for round in 0..50 {
         let (pat, token) = story.known_pat(&mut client);
         // Each asks every node as soon as it is answered.
@@ -107,17 +118,16 @@ fn a_revocation_is_answered_when_every_node_refuses() {
             assert!(matches!(client.revoke(round % 3, token), Fate::Answered(_)));
             client.exchange(0, pat);
         }
-        times.push(story.last_took(|asked| is_delete(asked) || matches!(asked, Asked::Revoke { .. })));
     }
-    let times = Quantiles::of(times);
+    let times = Quantiles::of(story.revocations_since(0));
     println!("{} revocations: {:.1?} median, {:.1?} p99", times.count, times.median, times.p99);
-    story.end();
+    story.end_in_health();
 }
 
 #[test]
 fn a_disabled_identity_is_refused_everywhere_and_its_access_tokens_stay_so() {
     let story = Story::begin(false);
-    let mut client = story.client();
+    let client = story.client();
     let victim = story.cast.victims[0];
     let acting = story.model.lock().unwrap().identities[victim].acting;
     let token = client.exchange(1, acting).unwrap();
@@ -126,38 +136,24 @@ fn a_disabled_identity_is_refused_everywhere_and_its_access_tokens_stay_so() {
     }
     assert!(matches!(client.enable(victim, false), Fate::Answered(_)));
     assert!(matches!(client.enable(victim, true), Fate::Answered(_)));
-    story.end();
+    story.end_in_health();
 }
 
 #[test]
-fn a_frozen_node_holds_a_revocation_up_for_a_lease_and_refuses_when_it_wakes() {
+fn a_frozen_node_holds_revocations_up_for_a_lease_and_refuses_when_it_wakes() {
     let story = Story::begin(false);
     let mut client = story.client();
-    let (pat, token) = story.known_pat(&mut client);
-    let (other, _) = story.known_pat(&mut client);
-    story.world.nodes[2].freeze();
-    std::thread::scope(|scope| {
-        let deleted = scope.spawn(|| {
-            // On its own: the other asks every node as soon as it is answered, and one of them answers nothing.
-            let mut client = story.client();
-            client.delete(0, pat)
-        });
-        // A lease and more, after which the others answer and the frozen one has a request waiting for it.
-        pass(Duration::from_secs(5));
-        story.world.nodes[2].thaw();
-        assert!(matches!(deleted.join().unwrap(), Fate::Answered(_)));
-    });
-    let took = story.last_took(is_delete);
-    println!("with one node frozen: {took:.0?}");
-    assert!(
-        took >= Duration::from_millis(Terms::STANDARD.lease() - 1_000),
-        "nobody was waited for: {took:?}"
-    );
-    for credential in [Credential::Pat(pat), Credential::Token(token), Credential::Pat(other)] {
-        client.call(2, credential);
-    }
-    // Its row was struck and is there again, so nobody waits for it any longer.
-    client.delete(1, other);
+    let (kept, _) = story.known_pat(&mut client);
+    let revoked: Vec<_> = (0..4).map(|_| story.known_pat(&mut client)).collect();
+    let before = story.model.lock().unwrap().events.len();
+    // It is frozen until all of them have been answered: none may wait for it to wake.
+    let fates = client.revoke_beside_a_frozen_node(2, &revoked);
+    assert!(fates.iter().all(|fate| matches!(fate, Fate::Answered(_))), "{fates:?}");
+    let times = Quantiles::of(story.revocations_since(before));
+    println!("{} with one node frozen: {:.0?} median, {:.0?} at most", times.count, times.median, times.max);
+    // Its row was struck and is there again: it serves once more, and nobody waits for it any longer than for others.
+    until(&client, || client.call(2, Credential::Pat(kept)));
+    assert!(matches!(client.delete(1, kept), Fate::Answered(_)));
     story.end();
 }
 
@@ -252,10 +248,10 @@ fn a_revocation_that_finds_its_work_done_waits_for_it_as_well() {
         }
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                let mut first = story.client();
+                let mut first = story.another_client();
                 if by_deletion { first.delete(0, pat) } else { first.revoke(0, token) }
             });
-            while !story.refuses(&mut client, 1, token) {}
+            while !Story::refuses(&client, 1, token) {}
             client.revoke_as_well(1, token);
             client.call(2, Credential::Token(token));
         });
@@ -263,6 +259,50 @@ fn a_revocation_that_finds_its_work_done_waits_for_it_as_well() {
             way.pass();
         }
     }
+    story.end();
+}
+
+/// Deletes a PAT, and once more at a node that knows of it, and says what follows on "there is none" at once.
+fn delete_twice(story: &Story, client: &Client<'_>, (pat, token): (usize, usize), then: impl FnOnce()) {
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| story.another_client().delete_only(0, pat));
+        while !Story::refuses(client, 1, token) {}
+        until(client, || client.delete_as_well(1, pat));
+        assert!(matches!(client.last_got(), Got::Missing));
+        then();
+        assert!(matches!(first.join().unwrap(), Fate::Answered(_)));
+    });
+}
+
+#[test]
+fn a_deletion_that_finds_nothing_waits_for_who_deleted_it() {
+    let story = Story::begin(false);
+    let mut client = story.client();
+    let node = &story.world.nodes[2];
+    // It cannot be told of anything, and goes on from memory.
+    let known = story.known_pat(&mut client);
+    node.ways().iter().for_each(Proxy::stall);
+    let ask = || {
+        client.call(2, Credential::Pat(known.0));
+        client.call(2, Credential::Token(known.1));
+    };
+    delete_twice(&story, &client, known, ask);
+    node.ways().iter().for_each(Proxy::pass);
+    until(&client, ask);
+    // It is stopped, and finds requests as it wakes.
+    let known = story.known_pat(&mut client);
+    node.freeze();
+    let ask = || {
+        client.call(2, Credential::Pat(known.0));
+        client.call(2, Credential::Token(known.1));
+    };
+    delete_twice(&story, &client, known, || {
+        std::thread::scope(|scope| {
+            scope.spawn(ask);
+            node.thaw();
+        });
+    });
+    until(&client, ask);
     story.end();
 }
 

@@ -34,7 +34,7 @@ impl Quantiles {
 }
 
 /// Whether it takes something away, over HTTP: what a revocation is.
-fn is_revocation(event: &Event) -> bool {
+pub(crate) fn is_revocation(event: &Event) -> bool {
     matches!(event.asked, Asked::Delete(_) | Asked::Revoke { .. }) && matches!(event.got, Got::Done)
 }
 
@@ -46,7 +46,7 @@ impl Report<'_> {
     }
 
     /// How long they took at another node while one was stopped and nothing else had failed.
-    pub(crate) fn beside_a_frozen_node(&self) -> Vec<Duration> {
+    fn beside_a_frozen_node(&self) -> Vec<Duration> {
         let beside = |event: &&Event| match self.chronicle.around(event.when)[..] {
             [Fault::Freeze(node, _)] => event.node != Some(node),
             _ => false,
@@ -58,28 +58,60 @@ impl Report<'_> {
         self.model.events.iter().filter(|event| is_revocation(event))
     }
 
-    fn operations(&self) -> String {
-        let mut rows: BTreeMap<String, [usize; 6]> = BTreeMap::new();
+    /// What there must be in a run, and was not in this one.
+    pub(crate) fn lacks(&self) -> Vec<String> {
+        let (operations, faults) = (self.operation_counts(), self.fault_counts());
+        let done = |kind: &str| operations.get(kind).map_or(0, |counts| counts[0]);
+        let operations = Asked::KINDS.into_iter().filter(|kind| done(kind) == 0);
+        let faults = Fault::PROMISED.into_iter().filter(|kind| !faults.contains_key(kind));
+        let measured = [
+            ("revocation while all was healthy", self.healthy().len()),
+            ("revocation beside a frozen node", self.beside_a_frozen_node().len()),
+            ("promotion that stood alone", self.failovers.len()),
+            ("operation that no fault excuses", self.without_excuse()),
+        ];
+        let measured = measured.into_iter().filter(|(_, count)| *count == 0).map(|(kind, _)| kind);
+        let missing = operations.chain(faults).chain(measured);
+        missing.map(|kind| format!("there was no '{kind}' in this run")).collect()
+    }
+
+    /// How many operations nothing would have excused that were answered with an outage.
+    fn without_excuse(&self) -> usize {
+        let outage = |event: &Event| Event { got: Got::Outage, ..event.clone() };
+        self.model.events.iter().filter(|event| !self.chronicle.excuses(&outage(event))).count()
+    }
+
+    fn operation_counts(&self) -> BTreeMap<&str, [usize; 6]> {
+        let mut counts: BTreeMap<&str, [usize; 6]> = BTreeMap::new();
         for event in &self.model.events {
-            rows.entry(event.asked.to_string()).or_default()[event.got.column()] += 1;
+            counts.entry(event.asked.name()).or_default()[event.got.column()] += 1;
         }
+        counts
+    }
+
+    fn fault_counts(&self) -> BTreeMap<&str, usize> {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for (fault, _) in self.chronicle.all() {
+            *counts.entry(fault.kind()).or_default() += 1;
+        }
+        counts
+    }
+
+    fn operations(&self) -> String {
         let mut text = format!(
             "  {:<20}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}\n",
             "operation", "done", "refused", "503", "cut", "unsent", "wrong"
         );
         let mut total = [0; 6];
-        for (name, counts) in rows {
+        for (name, counts) in self.operation_counts() {
             total.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
-            text += &row(&name, counts);
+            text += &row(name, counts);
         }
         text + &row("all", total)
     }
 
     fn faults(&self) -> String {
-        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-        for (fault, _) in self.chronicle.all() {
-            *counts.entry(fault.kind()).or_default() += 1;
-        }
+        let counts = self.fault_counts();
         let total: usize = counts.values().sum();
         let lines = counts.iter().map(|(kind, count)| format!("  {kind:<28}{count:>4}\n"));
         lines.collect::<String>() + &format!("  {:<28}{total:>4}\n", "all")
@@ -90,6 +122,7 @@ impl Report<'_> {
         let mut text = format!("three nodes: seed {}, {} s\n", self.seed, self.seconds);
         text += &self.operations();
         text += &self.faults();
+        let _ = writeln!(text, "  operations at which an outage has no excuse: {}", self.without_excuse());
         let healthy = Quantiles::of(self.healthy());
         let _ = writeln!(
             text,
