@@ -40,7 +40,7 @@ async fn strike_the_dead(app: &App) {
     }
 }
 
-async fn within_a_lease(round: impl Future<Output = Result<Outcome>>) -> Result<Outcome> {
+async fn within_a_lease<T>(round: impl Future<Output = Result<T>>) -> Result<T> {
     let lease = Duration::from_millis(Terms::STANDARD.lease());
     let slow = || Error::unavailable("the database took longer than a lease");
     timeout(lease, round).await.unwrap_or_else(|_| Err(slow()))
@@ -74,9 +74,10 @@ impl<'a> Node<'a> {
 
     async fn follow(&mut self) {
         loop {
-            let outcome = match self.follower.step() {
+            let step = self.follower.step();
+            let outcome = match step {
                 Step::Connect => self.connect().await,
-                Step::Read { .. } => within_a_lease(self.read_and_renew()).await,
+                Step::Read { .. } => self.read_and_renew().await,
                 Step::Register { renewals } => within_a_lease(self.register(renewals)).await,
                 Step::Rest => self.rest().await,
                 // They are done with the reading, in its transaction.
@@ -91,7 +92,11 @@ impl<'a> Node<'a> {
                 self.trust.set(self.follower.trusted_until());
             }
             if outcome == Outcome::Failed {
-                self.pause().await;
+                if matches!(step, Step::Read { .. } | Step::Register { .. }) {
+                    self.app.store.try_another_server();
+                }
+                // Requests that wait for it do not shorten it: each attempt costs the server connections.
+                sleep(FOLLOW_PAUSE).await;
             }
         }
     }
@@ -116,10 +121,6 @@ impl<'a> Node<'a> {
         }
     }
 
-    async fn pause(&self) {
-        let _ = timeout(FOLLOW_PAUSE, self.trust.wanted()).await;
-    }
-
     async fn connect(&mut self) -> Result<Outcome> {
         self.app.store.reconnect();
         self.notifications = match self.app.store.notifications().await {
@@ -138,21 +139,37 @@ impl<'a> Node<'a> {
         Ok(Outcome::Registered)
     }
 
-    /// One round: what is new is read, applied to memory, and the row says so, in one transaction.
+    /// One round: what is new is read, applied to memory, and the row says so. All of it is one transaction, unless much
+    /// has to be read anew: that may take longer than a server lets a transaction stand idle, and longer than a lease,
+    /// after which this node has to register again. What was applied by then stays applied.
     async fn read_and_renew(&mut self) -> Result<Outcome> {
         let (store, memory) = (&self.app.store, &self.app.memory);
         let asked = self.trust.now();
-        let mut following = store.following().await?;
-        let changes = following.changes_after(self.place).await?;
+        let place = self.place;
+        let reading = within_a_lease(async move {
+            let mut following = store.following().await?;
+            Ok((following.changes_after(place).await?, following))
+        });
+        let (changes, mut following) = reading.await?;
         self.follower.done(Outcome::Read { asked, last: changes.last.seq });
-        memory.apply(&changes).await?;
+        if memory.takes_long(&changes) {
+            following.commit().await?;
+            memory.apply(&changes).await?;
+            following = store.following().await?;
+        } else {
+            within_a_lease(memory.apply(&changes)).await?;
+        }
         self.place = changes.last;
         let Step::Renew { seen, renewals } = self.follower.done(Outcome::Applied) else {
             return Ok(Outcome::Failed);
         };
-        let renewed = following.renew(NodeRow { id: self.id, seen, renewals }).await?;
-        following.commit().await?;
-        Ok(if renewed { Outcome::Renewed } else { Outcome::RowMissing })
+        let row = NodeRow { id: self.id, seen, renewals };
+        within_a_lease(async move {
+            let renewed = following.renew(row).await?;
+            following.commit().await?;
+            Ok(if renewed { Outcome::Renewed } else { Outcome::RowMissing })
+        })
+        .await
     }
 
     /// Waits for something to follow.

@@ -20,16 +20,20 @@ pub async fn once(app: &App) -> Result<()> {
 /// Does it once, or as much of it as is done when `stopping` says that there is no more time.
 async fn round(app: &App, stopping: impl Fn() -> bool) -> Result<()> {
     app.memory.prune();
-    loop {
-        if stopping() {
-            return Ok(());
-        }
+    let recorded = record_expired(app, &stopping).await;
+    // What keeps one of them from being done need not keep the other.
+    let purged = if stopping() { Ok(()) } else { app.store.purge(app.settings.sessions.limits()).await };
+    recorded.and(purged)
+}
+
+async fn record_expired(app: &App, stopping: impl Fn() -> bool) -> Result<()> {
+    while !stopping() {
         let recorded = app.store.record_expired(TrackingId::random(&app.entropy), EXPIRED_AT_ONCE).await?;
         if recorded < EXPIRED_AT_ONCE as usize {
             break;
         }
     }
-    if stopping() { Ok(()) } else { app.store.purge(app.settings.sessions.limits()).await }
+    Ok(())
 }
 
 /// Does it again and again until `stop` says so.

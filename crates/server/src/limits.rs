@@ -104,7 +104,7 @@ pub const SETTLE_TIMEOUT: Duration = Duration::from_millis(250);
 pub const WAITING_USES: usize = 100_000;
 /// How long a request waits for the lease on memory to be renewed, before it is told 503.
 pub const TRUST_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long a node rests after a failure to follow the change feed, unless a request wants it.
-pub const FOLLOW_PAUSE: Duration = Duration::from_millis(100);
+/// How long a node rests after a failure to follow the change feed.
+pub const FOLLOW_PAUSE: Duration = Duration::from_millis(50);
 /// How often the change feed is read where the database cannot tell of changes: a revocation takes as long on average.
 pub const FOLLOW_POLL: Duration = Duration::from_millis(50);

@@ -77,6 +77,8 @@ pub struct PresentPat {
 }
 
 const NEVER_USED: i64 = i64::MIN;
+/// Entries of the change feed of which a few statements read anew what has to be.
+const FORGOTTEN_QUICKLY: usize = 256;
 
 impl PresentPat {
     fn new(pat: Pat, hash: SecretHash) -> Self {
@@ -266,6 +268,11 @@ impl Memory {
         Ok(())
     }
 
+    /// Whether it takes long to forget a stretch of the feed, for much of what it names is read anew at once.
+    pub fn takes_long(&self, changes: &Changes) -> bool {
+        changes.entries.as_ref().is_none_or(|entries| entries.len() > FORGOTTEN_QUICKLY)
+    }
+
     /// Forgets what a stretch of the feed names.
     pub async fn apply(&self, changes: &Changes) -> Result<()> {
         match &changes.entries {
@@ -340,9 +347,10 @@ impl Memory {
                 return Ok(());
             }
         };
-        // Tokens of a key that is gone must not live on as verified.
-        self.tokens.clear();
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
+        // Tokens of a key that is gone must not live on as verified.
+        self.move_epoch();
+        self.tokens.clear();
         Ok(())
     }
 
@@ -438,8 +446,9 @@ impl Memory {
         if let Some(claims) = self.tokens.get(&hash) {
             return Ok(claims);
         }
+        let epoch = self.epoch();
         let claims = Arc::new(self.keys().verify(token, self.clock.now())?);
-        self.tokens.insert(hash, Arc::clone(&claims));
+        self.keep(&self.tokens, hash, &claims, epoch);
         Ok(claims)
     }
 }

@@ -80,7 +80,7 @@ impl Store {
                     for key in &with.keys {
                         keys::put(tx, key).await?;
                     }
-                    changes::enter(tx, changes::Change::Keys, store.clock.now()).await?;
+                    changes::enter(tx, changes::Change::Keys);
                     Ok(Some((tenant, admin, pat)))
                 })
             })

@@ -19,7 +19,7 @@ use patron_core::id::{IdentityId, PatId, TenantId, TokenId};
 use patron_core::time::Timestamp;
 use patron_core::{Error, Result};
 
-use crate::driver::{Row, Tx, Value};
+use crate::driver::{Notes, Row, Tx, Value};
 use crate::insert::Insert;
 use crate::{Store, convert};
 
@@ -87,31 +87,33 @@ impl Change {
 static ENTRIES: LazyLock<Insert> =
     LazyLock::new(|| Insert::new("changes (created, seq, kind, subject)", 1, ""));
 
-/// Enters a change, in the transaction that makes it. From then on no other can enter one until this has ended.
-pub(crate) async fn enter(tx: &mut Tx, change: Change, now: Timestamp) -> Result<()> {
-    enter_all(tx, &[change], now).await
-}
-
-/// The same for changes that one transaction makes.
-pub(crate) async fn enter_all(tx: &mut Tx, changes: &[Change], now: Timestamp) -> Result<()> {
-    let many = i64::try_from(changes.len()).map_err(Error::internal)?;
-    let moved = tx.query_opt("UPDATE feed SET last = last + $1 RETURNING last", &[many.into()]).await?;
-    let last = moved.ok_or_else(no_feed)?.int(0)?;
-    let row = |(seq, change): (i64, &Change)| {
-        let (kind, subject) = change.parts();
-        vec![seq.into(), kind.into(), subject]
-    };
-    let rows: Vec<_> = (last - many + 1..).zip(changes).map(row).collect();
-    ENTRIES.write(tx, &[now.into()], &rows).await?;
-    tx.entered(last);
-    Ok(())
+/// Has the transaction at hand enter a change, which it makes, when all else is done.
+pub(crate) fn enter(tx: &mut Tx, change: Change) {
+    tx.notes().changes.push(change.parts());
 }
 
 /// For a transaction that finds done what it was to do: perhaps a moment ago, by somebody who is not answered yet. Its
 /// own answer then waits for what the other's waits for.
-pub(crate) async fn refer(tx: &mut Tx) -> Result<()> {
-    let last = last(tx).await?;
-    tx.entered(last);
+pub(crate) fn refer(tx: &mut Tx) {
+    tx.notes().refers = true;
+}
+
+/// Enters what the transaction at hand has noted, as its last statements. From then on no other can enter anything
+/// until this one has ended.
+pub(crate) async fn enter_noted(tx: &mut Tx, now: Timestamp) -> Result<()> {
+    let Notes { changes, refers } = std::mem::take(tx.notes());
+    if !changes.is_empty() {
+        let many = i64::try_from(changes.len()).map_err(Error::internal)?;
+        let moved = tx.query_opt("UPDATE feed SET last = last + $1 RETURNING last", &[many.into()]).await?;
+        let last = moved.ok_or_else(no_feed)?.int(0)?;
+        let row = |(seq, (kind, subject)): (i64, (i64, Value))| vec![seq.into(), kind.into(), subject];
+        let rows: Vec<_> = (last - many + 1..).zip(changes).map(row).collect();
+        ENTRIES.write(tx, &[now.into()], &rows).await?;
+        tx.entered(last);
+    } else if refers {
+        let last = last(tx).await?;
+        tx.entered(last);
+    }
     Ok(())
 }
 
@@ -200,7 +202,8 @@ mod tests {
         let enter_all = fixture.store.db.write("enter", move |tx| {
             Box::pin(async move {
                 for &(n, seconds) in changes {
-                    enter(tx, pat(n), now.plus_seconds(seconds)).await?;
+                    enter(tx, pat(n));
+                    enter_noted(tx, now.plus_seconds(seconds)).await?;
                 }
                 Ok(())
             })
@@ -232,7 +235,8 @@ mod tests {
         let fixture = Fixture::new().await;
         let undone = fixture.store.db.write("undone", move |tx| {
             Box::pin(async move {
-                enter(tx, pat(2), Timestamp::MIN).await?;
+                enter(tx, pat(2));
+                enter_noted(tx, Timestamp::MIN).await?;
                 Err::<(), _>(patron_core::Error::internal("undone"))
             })
         });

@@ -53,21 +53,20 @@ impl Store {
     pub async fn publish_hits(&self, node: NodeId, published: i64, counts: Vec<Count>) -> Result<()> {
         let Some(expires) = counts.iter().map(|count| count.expires).max() else { return Ok(()) };
         let counts: Arc<[Count]> = counts.into();
-        self.db
-            .write("publish_hits", move |tx| {
-                let counts = Arc::clone(&counts);
-                Box::pin(async move {
-                    let rows: Vec<Vec<Value>> = counts.iter().map(Count::values).collect();
-                    UPSERTS.write(tx, &[node.into(), published.into()], &rows).await?;
-                    let sql = "INSERT INTO hit_publications (node, published, expires) VALUES ($1, $2, $3) \
+        self.write("publish_hits", move |tx| {
+            let counts = Arc::clone(&counts);
+            Box::pin(async move {
+                let rows: Vec<Vec<Value>> = counts.iter().map(Count::values).collect();
+                UPSERTS.write(tx, &[node.into(), published.into()], &rows).await?;
+                let sql = "INSERT INTO hit_publications (node, published, expires) VALUES ($1, $2, $3) \
                                ON CONFLICT (node) DO UPDATE SET published = excluded.published, \
                                expires = CASE WHEN excluded.expires > hit_publications.expires \
                                THEN excluded.expires ELSE hit_publications.expires END";
-                    tx.execute(sql, &[node.into(), published.into(), expires.into()]).await?;
-                    Ok(())
-                })
+                tx.execute(sql, &[node.into(), published.into(), expires.into()]).await?;
+                Ok(())
             })
-            .await
+        })
+        .await
     }
 
     /// What other nodes than `node` have counted since `seen`, of each node its newest counts, and what has been seen

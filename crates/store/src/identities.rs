@@ -294,7 +294,8 @@ impl Store {
                 let now = store.clock.now();
                 let event = Event::new(Action::IdentityDeleted, Party::identity(id, &old.name));
                 audit::record(tx, &store, &Stamp { tenant, context: &context, now }, &event).await?;
-                changes::enter(tx, Change::Identity(id), now).await
+                changes::enter(tx, Change::Identity(id));
+                Ok(())
             })
         })
         .await
@@ -372,7 +373,7 @@ pub(crate) async fn update(
     mut new: Identity,
 ) -> Result<Identity> {
     if *old == new {
-        changes::refer(tx).await?;
+        changes::refer(tx);
         return Ok(new);
     }
     if !new.is_active_admin() {
@@ -402,7 +403,7 @@ pub(crate) async fn update(
     for event in &events {
         audit::record(tx, store, &Stamp { tenant: old.tenant, context, now }, event).await?;
     }
-    changes::enter(tx, Change::Identity(old.id), now).await?;
+    changes::enter(tx, Change::Identity(old.id));
     Ok(new)
 }
 
@@ -422,7 +423,8 @@ pub(crate) async fn set_password(
     let event =
         Event::new(Action::IdentityUpdated, Party::identity(who.id, &who.name)).with("password", "changed");
     audit::record(tx, store, &Stamp { tenant: who.tenant, context, now }, &event).await?;
-    changes::enter(tx, Change::Identity(who.id), now).await
+    changes::enter(tx, Change::Identity(who.id));
+    Ok(())
 }
 
 /// Refuses to take the last enabled administrator from a tenant.

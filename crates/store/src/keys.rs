@@ -75,7 +75,7 @@ impl Store {
                     event = event.with("activates", key.activates.unwrap_or(now).to_string());
                 }
                 audit::record(tx, &store, &Stamp { tenant, context: &context, now }, &event).await?;
-                changes::enter(tx, Change::Keys, now).await?;
+                changes::enter(tx, Change::Keys);
                 all(tx).await
             })
         })

@@ -25,7 +25,7 @@ mod testing;
 pub mod tokens;
 pub mod transfer;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use patron_core::audit::Context;
 use patron_core::clock::{Clock, Entropy, SteadyClock};
@@ -123,40 +123,52 @@ impl Store {
         T: Send + 'static,
     {
         let (store, work) = (self.clone(), Arc::new(work));
-        let outcome = self.write(name, move |tx| {
+        self.write(name, move |tx| {
             let (store, context, work) = (store.clone(), context.clone(), Arc::clone(&work));
             Box::pin(async move {
                 acting::judge(tx, &context, store.clock.now()).await?;
                 work(tx, store, context).await
             })
-        });
-        let outcome = outcome.await;
-        if let Err(Error::NotFound { .. }) = outcome {
-            // Perhaps another has deleted it a moment ago, whose answer is still waited for. This one says as much.
-            self.settle_all().await?;
-        }
-        outcome
+        })
+        .await
     }
 
-    /// Runs a transaction that writes. What it has entered in the change feed is known to all nodes when this returns.
+    /// Runs a transaction that writes. What it has entered in the change feed is known to all nodes when this returns;
+    /// and where it finds nothing, what others have entered: perhaps one of them has deleted it a moment ago, and is
+    /// not answered yet.
     async fn write<T, F>(&self, name: &'static str, work: F) -> Result<T>
     where
         F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + Sync + 'static,
         T: Send + 'static,
     {
-        let work = Arc::new(work);
+        self.refuse_cut_off()?;
+        let (clock, work) = (Arc::clone(&self.clock), Arc::new(work));
+        let found_nothing = Arc::new(Mutex::new(None));
+        let behind = Arc::clone(&found_nothing);
         let written = self.db.write(name, move |tx| {
-            let work = Arc::clone(&work);
+            let (clock, work, behind) = (Arc::clone(&clock), Arc::clone(&work), Arc::clone(&behind));
             Box::pin(async move {
-                let value = work(tx).await?;
+                let outcome = work(tx).await;
+                if let Err(Error::NotFound { .. }) = outcome {
+                    let last = changes::last(tx).await?;
+                    *behind.lock().unwrap_or_else(PoisonError::into_inner) = Some(last);
+                }
+                let value = outcome?;
+                changes::enter_noted(tx, clock.now()).await?;
                 Ok((value, tx.last_entered()))
             })
         });
-        let (value, entered) = written.await?;
+        let (outcome, entered) = match written.await {
+            Ok((value, entered)) => (Ok(value), entered),
+            Err(error @ Error::NotFound { .. }) => {
+                (Err(error), *found_nothing.lock().unwrap_or_else(PoisonError::into_inner))
+            }
+            Err(error) => (Err(error), None),
+        };
         if let Some(entry) = entered {
             self.settle(entry).await;
         }
-        Ok(value)
+        outcome
     }
 
     /// Reads what will be kept in memory, on a server that has this process's registration.
@@ -207,8 +219,8 @@ mod tests {
         "WHERE p.id = $1",
         "WHERE id = $1",
         // `revoked_tokens` and `revoked_among`: for the memory of all tenants.
-        "WHERE expires > $1",
-        "WHERE jti = $1",
+        "WHERE expires > $1 AND jti > $2 ORDER BY jti LIMIT $3",
+        "WHERE jti IN ({})",
         // Housekeeping: `record_expired`, and what `purge` drops.
         "WHERE id IN (SELECT id FROM pats WHERE expires <= $1 AND expiry_recorded = 0 ORDER BY expires LIMIT $2) \
          RETURNING tenant, id, name, owner, expires",

@@ -2,7 +2,7 @@
 //! changes, and how a change waits for them. The rules are [`patron_core::coherence`]'s.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
 use std::time::Duration;
 
 use patron_core::coherence::{NodeRow, RENEWAL_MILLIS, Roll, Steady, Terms, Verdict, Wait};
@@ -24,12 +24,21 @@ const WATCHING_REST: Duration = Duration::from_millis(RENEWAL_MILLIS / 4);
 
 /// What a process knows of how far the nodes are.
 pub(crate) struct Progress {
-    /// This process's row, if it has one, and the number of the registration in force.
-    registered: RwLock<Option<(NodeId, i64)>>,
+    registered: RwLock<Option<Registration>>,
     /// How many looks at the nodes' rows have begun.
     looks: AtomicU64,
     /// Held by the one that looks at the nodes' rows for all that wait.
     looking: Mutex<Looking>,
+}
+
+/// A process's row among the nodes'.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Registration {
+    id: NodeId,
+    /// The number of the registration in force.
+    renewals: i64,
+    /// Whether the process has lost sight of it.
+    is_lost: bool,
 }
 
 struct Looking {
@@ -97,20 +106,48 @@ impl Store {
     }
 
     /// Uses none of the connections any more that there are: the server behind them may no longer be the one that
-    /// changes are made on.
+    /// changes are made on. Nothing is written until this process has registered anew: what a server does not confirm
+    /// waits there for as long as it likes, and each attempt to write it again would wait beside it.
     pub fn reconnect(&self) {
+        if let Some(registration) = self.registration().as_mut() {
+            registration.is_lost = true;
+        }
         self.db.reconnect();
+    }
+
+    /// Asks another server first from now on, if there are several: this one takes connections, but not what is to be
+    /// written there.
+    pub fn try_another_server(&self) {
+        self.db.try_another_server();
     }
 
     /// Notes the registration in force of this process's row. What is loaded into its memory from now on is read on a
     /// server that has it.
     pub fn note_registered(&self, id: NodeId, renewals: i64) {
-        *self.progress.registered.write().unwrap_or_else(PoisonError::into_inner) = Some((id, renewals));
+        *self.registration() = Some(Registration { id, renewals, is_lost: false });
+    }
+
+    fn registration(&self) -> RwLockWriteGuard<'_, Option<Registration>> {
+        self.progress.registered.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The registration that a server must have, to be read for this process's memory.
-    pub(crate) fn registered(&self) -> Option<(NodeId, i64)> {
+    pub(crate) fn registered(&self) -> Option<Registration> {
         *self.progress.registered.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_cut_off(&self) -> bool {
+        self.registered().is_some_and(|registration| registration.is_lost)
+    }
+
+    /// Refuses to write while this process is a node that has lost its registration.
+    pub(crate) fn refuse_cut_off(&self) -> Result<()> {
+        if self.is_cut_off() {
+            return Err(Error::unavailable(
+                "this node has lost sight of the others and has not registered anew",
+            ));
+        }
+        Ok(())
     }
 
     /// Deletes a row, if it is still of this renewal.
@@ -175,6 +212,7 @@ impl Store {
         // A server that lacks what a row speaks of is no witness of what others have applied.
         (looking.look, looking.seen) = (look, seen.min(last));
         for dead in looking.roll.observe(&rows, self.steady.steady()) {
+            self.refuse_cut_off()?;
             self.strike_node(dead).await?;
         }
         Ok(())
@@ -199,7 +237,7 @@ impl Store {
     /// rests on somebody else's change, which may not have been answered yet.
     pub async fn settle_all(&self) -> Result<()> {
         if self.is_shared() {
-            let last = self.db.read_in(Lane::Nodes, "settle_all", |tx| Box::pin(changes::last(tx))).await?;
+            let last = self.db.read("settle_all", |tx| Box::pin(changes::last(tx))).await?;
             self.settle(last).await;
         }
         Ok(())
@@ -230,8 +268,8 @@ fn until(then: Steady, now: Steady) -> Duration {
 }
 
 /// Refuses a server that lacks the registration: a primary of yesterday, still reachable.
-pub(crate) async fn refuse_left_behind(tx: &mut Tx, registered: Option<(NodeId, i64)>) -> Result<()> {
-    let Some((id, renewals)) = registered else { return Ok(()) };
+pub(crate) async fn refuse_left_behind(tx: &mut Tx, registered: Option<Registration>) -> Result<()> {
+    let Some(Registration { id, renewals, .. }) = registered else { return Ok(()) };
     let sql = "SELECT 1 FROM nodes WHERE id = $1 AND renewals >= $2";
     let there = tx.query_opt(sql, &[id.into(), renewals.into()]).await?;
     there.map(drop).ok_or_else(|| Error::unavailable("the database server lacks this node's registration"))

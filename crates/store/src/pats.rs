@@ -552,7 +552,8 @@ async fn record_expiry(tx: &mut Tx, store: &Store, pat: &Pat, tracking: Tracking
 
 async fn update(tx: &mut Tx, store: &Store, context: &Context, old: &Pat, new: &Pat) -> Result<()> {
     if old == new {
-        return changes::refer(tx).await;
+        changes::refer(tx);
+        return Ok(());
     }
     let now = store.clock.now();
     if old.expiry != new.expiry {
@@ -595,7 +596,8 @@ async fn update(tx: &mut Tx, store: &Store, context: &Context, old: &Pat, new: &
         }
     }
     audit::record(tx, store, &Stamp { tenant: old.tenant, context, now }, &event).await?;
-    changes::enter(tx, Change::Pat(old.id), now).await
+    changes::enter(tx, Change::Pat(old.id));
+    Ok(())
 }
 
 /// Deletes a PAT in the transaction at hand, leaving its id and secret hash behind for 90 days.
@@ -608,7 +610,8 @@ pub(crate) async fn remove(tx: &mut Tx, store: &Store, context: &Context, pat: &
     let sql = "DELETE FROM pats WHERE id = $1 AND tenant = $2";
     tx.execute(sql, &[pat.id.into(), pat.tenant.into()]).await?;
     audit::record(tx, store, &Stamp { tenant: pat.tenant, context, now }, &deleted(pat)).await?;
-    changes::enter(tx, Change::Pat(pat.id), now).await
+    changes::enter(tx, Change::Pat(pat.id));
+    Ok(())
 }
 
 /// The same for all PATs of an owner, managed ones too, however many there are.
@@ -639,8 +642,10 @@ pub(crate) async fn remove_all(
     tx.execute(sql, &[tenant.into(), owner.into()]).await?;
     let events: Vec<Event> = pats.iter().map(deleted).collect();
     audit::record_all(tx, store, context, now, events.iter().map(|event| (tenant, event))).await?;
-    let gone: Vec<Change> = pats.iter().map(|pat| Change::Pat(pat.id)).collect();
-    changes::enter_all(tx, &gone, now).await
+    for pat in &pats {
+        changes::enter(tx, Change::Pat(pat.id));
+    }
+    Ok(())
 }
 
 /// All PATs of one owner, managed ones too.

@@ -11,6 +11,7 @@ use patron_core::{Error, Result};
 
 use crate::Store;
 use crate::audit::{self, Stamp};
+use crate::changes::{self, Change};
 use crate::convert;
 use crate::driver::{Lane, Tx};
 use crate::identities::{self, NewPassword, no_such_identity};
@@ -192,6 +193,7 @@ impl Store {
                     let event = Event::new(Action::IdentityUpdated, Party::identity(id, &who.name))
                         .with("sessionsEnded", ended);
                     audit::record(tx, &store, &Stamp { tenant, context: &context, now }, &event).await?;
+                    changes::enter(tx, Change::Identity(id));
                 }
                 Ok(ended)
             })
@@ -273,7 +275,11 @@ async fn begin(tx: &mut Tx, who: &Identity, hash: SessionHash, now: Timestamp) -
 }
 
 async fn end(tx: &mut Tx, tenant: TenantKey, hash: SessionHash) -> Result<()> {
-    tx.execute("DELETE FROM sessions WHERE hash = $1 AND tenant = $2", &[hash.into(), tenant.into()]).await?;
+    let sql = "DELETE FROM sessions WHERE hash = $1 AND tenant = $2 RETURNING identity";
+    if let Some(row) = tx.query_opt(sql, &[hash.into(), tenant.into()]).await? {
+        // No memory holds a session. But a node on a server that was left behind goes on until its lease is over.
+        changes::enter(tx, Change::Identity(IdentityId::from_bytes(row.fixed(0)?)));
+    }
     Ok(())
 }
 

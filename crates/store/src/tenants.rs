@@ -50,7 +50,7 @@ pub(crate) async fn create(
     let made = tenant(&row.ok_or_else(taken)?)?;
     let event = Event::new(Action::TenantCreated, Party::other("TENANT", made.id.to_string(), name.as_str()));
     audit::record(tx, store, &Stamp { tenant: made.key, context, now }, &event).await?;
-    changes::enter(tx, Change::Tenant(made.id), now).await?;
+    changes::enter(tx, Change::Tenant(made.id));
     Ok(made)
 }
 

@@ -145,11 +145,13 @@ impl Fixture {
     /// Has every session find rows by indexes from now on, as it would in large tables: small ones are read as a whole,
     /// which makes more conflicts than there are.
     pub(crate) fn use_indexes(&self) {
+        self.set("enable_seqscan = off");
+    }
+
+    /// Has every session go by a setting of the server's from now on. PostgreSQL only.
+    pub(crate) fn set(&self, setting: &str) {
         let database = self.url.rsplit('/').next().unwrap();
-        psql_at(
-            &self.url,
-            &format!("ALTER ROLE CURRENT_USER IN DATABASE {database} SET enable_seqscan = off"),
-        );
+        psql_at(&self.url, &format!("ALTER ROLE CURRENT_USER IN DATABASE {database} SET {setting}"));
         self.store.reconnect();
     }
 

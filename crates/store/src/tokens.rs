@@ -1,5 +1,8 @@
 //! Access tokens that were revoked before their end.
 
+use std::iter;
+use std::sync::LazyLock;
+
 use patron_core::Result;
 use patron_core::audit::{Action, Context, Event, Party};
 use patron_core::id::{PatId, TenantKey, TokenId};
@@ -10,7 +13,21 @@ use crate::Store;
 use crate::audit::{self, Stamp};
 use crate::changes::{self, Change};
 use crate::convert;
-use crate::driver::Lane;
+use crate::driver::{Lane, Row, Value};
+
+/// Revoked tokens that one statement reads.
+const PAGE: u32 = 10_000;
+/// Tokens that one statement asks about.
+const AT_ONCE: usize = 64;
+
+static AMONG: LazyLock<String> = LazyLock::new(|| {
+    let places: Vec<String> = (1..=AT_ONCE).map(|place| format!("${place}")).collect();
+    format!("SELECT jti, expires FROM revoked_tokens WHERE jti IN ({})", places.join(", "))
+});
+
+fn revoked(row: &Row) -> Result<(TokenId, Timestamp)> {
+    Ok((TokenId::from_bytes(row.fixed(0)?), convert::time(row, 1)?))
+}
 
 impl Store {
     /// Revokes an access token of `pat` that would have ended at `expires`. Revoking it again changes nothing.
@@ -32,12 +49,14 @@ impl Store {
                 let sql = "INSERT INTO revoked_tokens (jti, tenant, expires) VALUES ($1, $2, $3) \
                            ON CONFLICT (jti) DO NOTHING";
                 if tx.execute(sql, &[jti.into(), tenant.into(), expires.into()]).await? == 0 {
-                    return changes::refer(tx).await;
+                    changes::refer(tx);
+                    return Ok(());
                 }
                 let target = Party::other("ACCESS_TOKEN", jti.to_string(), "");
                 let event = Event::new(Action::AccessTokenRevoked, target).with("clientId", pat.to_string());
                 audit::record(tx, &store, &Stamp { tenant, context: &context, now }, &event).await?;
-                changes::enter(tx, Change::Token(jti), now).await
+                changes::enter(tx, Change::Token(jti));
+                Ok(())
             })
         })
         .await
@@ -46,16 +65,27 @@ impl Store {
     /// All revoked access tokens that would still work on a clock that is not wholly wrong, with their ends.
     pub async fn revoked_tokens(&self) -> Result<Vec<(TokenId, Timestamp)>> {
         let now = self.clock.now().plus_seconds(-REVOCATION_KEPT_SECONDS);
-        self.recall(Lane::Nodes, "revoked_tokens", move |tx| {
-            Box::pin(async move {
-                let sql = "SELECT jti, expires FROM revoked_tokens WHERE expires > $1";
-                let rows = tx.query(sql, &[now.into()]).await?;
-                rows.iter()
-                    .map(|row| Ok((TokenId::from_bytes(row.fixed(0)?), convert::time(row, 1)?)))
-                    .collect()
-            })
-        })
-        .await
+        let (mut all, mut after) = (Vec::new(), TokenId::from_bytes([0; 16]));
+        loop {
+            let page = self.recall(Lane::Nodes, "revoked_tokens", move |tx| {
+                Box::pin(async move {
+                    let sql = "SELECT jti, expires FROM revoked_tokens WHERE expires > $1 AND jti > $2 \
+                               ORDER BY jti LIMIT $3";
+                    tx.query(sql, &[now.into(), after.into(), PAGE.into()])
+                        .await?
+                        .iter()
+                        .map(revoked)
+                        .collect()
+                })
+            });
+            let page: Vec<(TokenId, Timestamp)> = page.await?;
+            let is_last = page.len() < PAGE as usize;
+            after = page.last().map_or(after, |(jti, _)| *jti);
+            all.extend(page);
+            if is_last {
+                return Ok(all);
+            }
+        }
     }
 
     /// Those of some access tokens that were revoked, with their ends.
@@ -63,14 +93,15 @@ impl Store {
         self.recall(Lane::Nodes, "revoked_among", move |tx| {
             let tokens = tokens.clone();
             Box::pin(async move {
-                let mut revoked = Vec::with_capacity(tokens.len());
-                for jti in tokens {
-                    let sql = "SELECT expires FROM revoked_tokens WHERE jti = $1";
-                    if let Some(row) = tx.query_opt(sql, &[jti.into()]).await? {
-                        revoked.push((jti, convert::time(&row, 0)?));
-                    }
+                let mut found = Vec::with_capacity(tokens.len());
+                for some in tokens.chunks(AT_ONCE) {
+                    // Asked more than once, a token is found once.
+                    let asked = some.iter().chain(iter::repeat(&some[0])).take(AT_ONCE);
+                    let values: Vec<Value> = asked.map(|jti| (*jti).into()).collect();
+                    let rows = tx.query(&AMONG, &values).await?;
+                    found.extend(rows.iter().map(revoked).collect::<Result<Vec<_>>>()?);
                 }
-                Ok(revoked)
+                Ok(found)
             })
         })
         .await
@@ -92,17 +123,61 @@ mod tests {
             fixture.store.revoke_token(operator(), fixture.tenant, token(n), pat, ends(n)).await.unwrap();
         }
         let among = fixture.store.revoked_among(vec![token(3), token(4), token(1)]).await.unwrap();
-        assert_eq!(among, [(token(3), ends(3)), (token(1), ends(1))]);
+        let sorted = |mut found: Vec<(TokenId, Timestamp)>| {
+            found.sort_unstable();
+            found
+        };
+        assert_eq!(sorted(among), [(token(1), ends(1)), (token(3), ends(3))]);
+        let all = (0..200).map(token).collect();
+        assert_eq!(
+            sorted(fixture.store.revoked_among(all).await.unwrap()),
+            [1, 2, 3].map(|n| (token(n), ends(n)))
+        );
         assert_eq!(fixture.store.revoked_among(Vec::new()).await.unwrap(), []);
     }
 
     mod postgres {
+        use futures_util::future::join_all;
         use patron_core::Error;
         use patron_core::audit::{Acting, Means};
-        use patron_core::identity::Draft;
+        use patron_core::identity::{Draft, Identity};
         use patron_testing::Engine;
 
         use super::*;
+
+        fn acting_with(fixture: &Fixture, who: &Identity, pat: PatId, token: TokenId) -> Context {
+            let means = Means::Pat { pat, token: Some(token), pat_scopes: None };
+            let acting = Acting {
+                tenant: fixture.tenant,
+                means,
+                generation: who.generation,
+                levels: who.levels.clone(),
+            };
+            Context { acting: Some(acting), ..operator() }
+        }
+
+        /// Each holds its own PAT and changes it. Were it held by several at once, none could change it, and a server
+        /// that looks for such a thing late would end them all.
+        #[tokio::test]
+        async fn many_that_revoke_access_tokens_of_their_own_pat_do_not_wait_for_each_other() {
+            let fixture = Fixture::on(Engine::Postgres).await;
+            let jane = fixture.identity(fixture.tenant, "jane", &[]).await;
+            let (pat, token) = (fixture.pat(&jane, "ci").await, |n: u8| TokenId::from_bytes([n; 16]));
+            fixture.set("deadlock_timeout = '1h'");
+            let context = acting_with(&fixture, &jane, pat.id, token(99));
+            let ends = Timestamp::from_millis(2_000_000_000_000);
+            // All of them have begun before the first is done.
+            let gate = fixture.shut("SELECT last FROM feed FOR UPDATE");
+            let revoked = (0..8)
+                .map(|n| fixture.store.revoke_token(context.clone(), fixture.tenant, token(n), pat.id, ends));
+            let opened = async {
+                fixture.until_waiting(8).await;
+                gate.open();
+            };
+            let (revoked, ()) = tokio::join!(join_all(revoked), opened);
+            assert!(revoked.iter().all(Result::is_ok), "{revoked:?}");
+            assert_eq!(fixture.number("SELECT COUNT(*) FROM revoked_tokens").await, 8);
+        }
 
         /// A change that began before the revocation must be done before that is answered, or not at all.
         #[tokio::test]
@@ -111,14 +186,7 @@ mod tests {
             let jane = fixture.identity(fixture.tenant, "jane", &["ORG_ADMIN"]).await;
             let (pat, token) = (fixture.pat(&jane, "ci").await, TokenId::from_bytes([1; 16]));
             fixture.use_indexes();
-            let means = Means::Pat { pat: pat.id, token: Some(token), pat_scopes: None };
-            let acting = Acting {
-                tenant: fixture.tenant,
-                means,
-                generation: jane.generation,
-                levels: jane.levels.clone(),
-            };
-            let context = Context { acting: Some(acting), ..operator() };
+            let context = acting_with(&fixture, &jane, pat.id, token);
             // The revocation has done all but to enter the feed.
             let gate = fixture.shut("SELECT last FROM feed FOR UPDATE");
             let ends = Timestamp::from_millis(2_000_000_000_000);

@@ -198,7 +198,7 @@ impl Database {
             Driver::Sqlite(_) => Err(Error::internal("a file is not followed")),
             Driver::Postgres(postgres) => {
                 let session = DriverSession::Postgres(postgres.begin_following(name).await?);
-                Ok(Open { tx: Tx { session, entered: None } })
+                Ok(Open { tx: Tx::new(session) })
             }
         }
     }
@@ -210,7 +210,7 @@ impl Database {
             Driver::Sqlite(sqlite) => DriverSession::Sqlite(sqlite.begin_copying(name, side).await?),
             Driver::Postgres(postgres) => DriverSession::Postgres(postgres.begin_copying(name, side).await?),
         };
-        Ok(Open { tx: Tx { session, entered: None } })
+        Ok(Open { tx: Tx::new(session) })
     }
 
     /// Has transactions from now on run on new connections.
@@ -218,6 +218,14 @@ impl Database {
         match &self.driver {
             Driver::Sqlite(_) => {}
             Driver::Postgres(postgres) => postgres.reconnect(),
+        }
+    }
+
+    /// Has connections from now on made to another server first, where the URL names several.
+    pub fn try_another_server(&self) {
+        match &self.driver {
+            Driver::Sqlite(_) => {}
+            Driver::Postgres(postgres) => postgres.try_another_server(),
         }
     }
 
@@ -239,8 +247,20 @@ impl Database {
 /// [`Error::Internal`] when the statement is (constraints included); their causes hold no parameter.
 pub struct Tx {
     session: DriverSession,
-    /// The last entry that this transaction has made in the change feed.
+    /// What it is to enter in the change feed.
+    notes: Notes,
+    /// The last entry that it has made there.
     entered: Option<i64>,
+}
+
+/// What a transaction is to enter in the change feed once all else is done: everybody's changes wait for the feed, so
+/// nobody may wait for anything while holding it.
+#[derive(Default)]
+pub(crate) struct Notes {
+    /// Changes: kinds and subjects.
+    pub(crate) changes: Vec<(i64, Value)>,
+    /// Whether it rests on what others have changed.
+    pub(crate) refers: bool,
 }
 
 enum DriverSession {
@@ -279,6 +299,10 @@ impl Open {
 }
 
 impl Tx {
+    fn new(session: DriverSession) -> Self {
+        Self { session, notes: Notes::default(), entered: None }
+    }
+
     /// Runs a statement that returns no rows; the number of rows that it changed.
     pub async fn execute(&mut self, sql: &'static str, params: &[Value]) -> Result<u64> {
         match &mut self.session {
@@ -295,9 +319,10 @@ impl Tx {
         }
     }
 
-    /// Runs a `SELECT` without aggregates in a transaction that writes. The rows of its tables that it reads stay as they
-    /// are until the transaction ends: who wants to change them waits, and whoever has changed them since this one began
-    /// makes it run again. (A single writer holds everything anyway.)
+    /// Runs a `SELECT` without aggregates in a transaction that writes. The rows of its tables that it reads are this
+    /// transaction's alone until it ends: who wants to change or hold them waits, and whoever has changed them since it
+    /// began makes it run again. (Were they shared, those who hold them could keep others from ever changing them, and two
+    /// who hold them and then change them would wait for each other. A single writer holds everything anyway.)
     pub async fn query_held(&mut self, sql: &'static str, params: &[Value]) -> Result<Vec<Row>> {
         match &mut self.session {
             DriverSession::Sqlite(session) => session.query(sql, params),
@@ -321,6 +346,11 @@ impl Tx {
             DriverSession::Sqlite(session) => session.execute_script(sql),
             DriverSession::Postgres(session) => session.execute_script(sql).await,
         }
+    }
+
+    /// What is to be entered in the change feed at the end.
+    pub(crate) fn notes(&mut self) -> &mut Notes {
+        &mut self.notes
     }
 
     /// Says that the transaction has made the entry number `seq` in the change feed; its commit wakes whoever listens

@@ -2,7 +2,7 @@
 //!
 //! Transactions that write are `SERIALIZABLE` and run again when they lose a conflict, so what is written for SQLite's
 //! single writer holds here as well. Nothing is asked of the server beyond standard SQL but `ON CONFLICT`, `RETURNING`,
-//! `FOR SHARE`, and `LISTEN`/`NOTIFY` and advisory locks where it has them.
+//! `FOR NO KEY UPDATE`, and `LISTEN`/`NOTIFY` and advisory locks where it has them.
 
 mod address;
 mod fault;
@@ -43,7 +43,8 @@ const ALONE_LIMIT: Duration = Duration::from_mins(30);
 
 /// What holds for every connection. A transaction whose client stands still frees its locks soon: everybody's changes
 /// may be waiting for them, and statements follow each other at once.
-const SETTINGS: &str = "SET statement_timeout = '5s'; SET idle_in_transaction_session_timeout = '500ms'";
+const SETTINGS: &str = "SET statement_timeout = '5s'; SET lock_timeout = '4s'; \
+                        SET idle_in_transaction_session_timeout = '500ms'";
 
 /// What a transaction is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -165,6 +166,10 @@ impl Postgres {
         for pool in [&self.shared.pool, &self.shared.nodes] {
             pool.retain(|_, _| false);
         }
+    }
+
+    pub(super) fn try_another_server(&self) {
+        self.shared.address.servers.try_another();
     }
 
     pub(super) fn close(&self) {
@@ -304,9 +309,9 @@ impl Shared {
         let Asked { lane, name, mode, deadline } = asked;
         let late = || Lost::Undone(too_long(name));
         let begun = timeout_at(deadline, self.begin(lane, name, mode)).await.map_err(|_| late())?;
-        let mut tx = Tx { session: DriverSession::Postgres(begun.map_err(Lost::Undone)?), entered: None };
+        let mut tx = Tx::new(DriverSession::Postgres(begun.map_err(Lost::Undone)?));
         let outcome = timeout_at(deadline, work(&mut tx)).await.map_err(|_| late())?;
-        let Tx { session: DriverSession::Postgres(session), entered } = tx else {
+        let Tx { session: DriverSession::Postgres(session), entered, .. } = tx else {
             let cause = format!("{name}: the transaction was exchanged for another one");
             return Err(Lost::Undone(Fault::Mistake(cause)));
         };
@@ -365,7 +370,10 @@ impl Shared {
             let before = mode.prepare();
             // Asked first: a connection that is opened meanwhile may be of either generation.
             let generation = Generation::now(&self.generation);
-            let session = Session::new(connect(pool).await?, generation, name, !before.is_empty());
+            let mut session = Session::new(connect(pool).await?, generation, name, !before.is_empty());
+            if mode == Mode::Follow {
+                session.cancel_if_cut_short(self.address.servers.tls());
+            }
             let begun = async {
                 for sql in before {
                     session.control(sql).await?;
@@ -383,7 +391,8 @@ impl Shared {
 }
 
 /// Lifts the server's limits of [`SETTINGS`].
-const UNLIMITED: &str = "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0";
+const UNLIMITED: &str =
+    "SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0";
 
 /// Any number that no other user of the database locks.
 const LOCK: &str = "SELECT pg_advisory_lock(7238112094417)";

@@ -38,6 +38,17 @@ impl Servers {
         Self { each, tls, found: Arc::default() }
     }
 
+    /// Has another one asked first from now on. One that only reads refuses at once, and the search comes back to this.
+    pub(super) fn try_another(&self) {
+        let another = |found: usize| Some((found + 1) % self.each.len().max(1));
+        let _ = self.found.fetch_update(Ordering::Relaxed, Ordering::Relaxed, another);
+    }
+
+    /// What connections are encrypted with.
+    pub(super) fn tls(&self) -> MakeRustlsConnect {
+        self.tls.clone()
+    }
+
     /// A connection to one that can be written to. While some server says nothing this does not end, for it may be the
     /// one: whoever calls it does so for as long as it likes.
     pub(super) async fn connect(&self) -> Result<(Client, Connection<Socket, Stream>), Error> {

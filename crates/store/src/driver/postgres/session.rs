@@ -3,14 +3,19 @@
 use deadpool_postgres::Object;
 use futures_util::future::join;
 use patron_core::{Error, Result};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
+use tokio::time::{Duration, timeout};
 use tokio_postgres::Statement;
 use tokio_postgres::types::ToSql;
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::fault::Fault;
 use super::value;
 use crate::driver::value::{Row, Value};
 
+/// How long it may take to tell a server that nobody waits for it any more.
+const CANCEL_LIMIT: Duration = Duration::from_secs(1);
 /// Lifts the server's time limit for what comes next in the transaction.
 const WAIT: &str = "SET LOCAL statement_timeout = 0";
 /// The same, and wakes whoever listens once the transaction is committed. See [`super::listen`].
@@ -47,6 +52,8 @@ pub(in crate::driver) struct Session {
     name: &'static str,
     /// The first failure of a statement in this transaction.
     failed: Option<Fault>,
+    /// What a request to cancel is sent with, if one is to be sent when this is cut short.
+    cancels: Option<MakeRustlsConnect>,
 }
 
 impl Drop for Session {
@@ -62,7 +69,7 @@ impl Session {
         name: &'static str,
         is_special: bool,
     ) -> Self {
-        Self { connection: Some(connection), is_special, generation, name, failed: None }
+        Self { connection: Some(connection), is_special, generation, name, failed: None, cancels: None }
     }
 
     /// Gives the connection back to the pool, unless it is no longer to be used. There may be no transaction on it.
@@ -72,11 +79,21 @@ impl Session {
         }
     }
 
+    /// Has the server told when this is cut short. A commit that waits for a standby outlives its connection otherwise,
+    /// and takes a place among the server's connections for as long as the standby is away. It is done then, whether a
+    /// standby has it or not: only for what nobody relies on.
+    pub(super) fn cancel_if_cut_short(&mut self, tls: MakeRustlsConnect) {
+        self.cancels = Some(tls);
+    }
+
     /// Takes the connection away from the pool for good.
     fn close(&mut self) {
-        if let Some(connection) = self.connection.take() {
-            drop(Object::take(connection));
+        let Some(connection) = self.connection.take() else { return };
+        if let (Some(tls), Ok(runtime)) = (self.cancels.take(), Handle::try_current()) {
+            let cancel = connection.cancel_token();
+            runtime.spawn(async move { drop(timeout(CANCEL_LIMIT, cancel.cancel_query(tls)).await) });
         }
+        drop(Object::take(connection));
     }
 
     /// Ends when the connection is no longer to be used, if that comes before it is given back.
@@ -156,7 +173,8 @@ impl Session {
     async fn try_query(&self, sql: &'static str, params: &[Value], held: bool) -> Result<Vec<Row>, Fault> {
         let connection = self.ready()?;
         let statement = if held {
-            connection.prepare_cached(&format!("{sql} FOR SHARE")).await
+            // Rows that refer to these may come and go meanwhile: their keys stay as they are.
+            connection.prepare_cached(&format!("{sql} FOR NO KEY UPDATE")).await
         } else {
             connection.prepare_cached(sql).await
         };

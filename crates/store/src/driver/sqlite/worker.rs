@@ -205,7 +205,7 @@ impl Worker {
     fn run(&mut self, job: &mut dyn Job) -> bool {
         self.session.start(job.name());
         let session = DriverSession::Sqlite(std::mem::take(&mut self.session));
-        let mut tx = Tx { session, entered: None };
+        let mut tx = Tx::new(session);
         let keep = job.run(&mut tx);
         if let DriverSession::Sqlite(lent) = tx.session {
             self.session = lent;
