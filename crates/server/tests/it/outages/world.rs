@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::process::{Call, Reply, Server, basic};
 
-pub(super) const PATS: &str = "/personal-access-tokens/v1";
+const PATS: &str = "/personal-access-tokens/v1";
 const SIGN_IN: &str = "/ui/sign-in";
 const PASSWORD_PAGE: &str = "/ui/d/user-preferences/password";
 
@@ -61,13 +61,16 @@ impl World {
         let client = (text("clientId"), text("clientSecret"));
         let bearer = server.bearer(&client.0, &client.1);
         let made = server.send(
-            Call::post(PATS).auth(&bearer).json(&json!({ "name": "one", "userAwareTokenNeverExpires": true })),
+            Call::post(PATS)
+                .auth(&bearer)
+                .json(&json!({ "name": "one", "userAwareTokenNeverExpires": true })),
         );
         let pat = made.expect(200).json()["id"].as_str().unwrap().to_owned();
         let stranger = SessionToken::presented(&"0".repeat(64)).unwrap();
         let session = stranger.clone();
         let person = (text("userName"), text("password"));
-        let mut world = Self { cluster, way, server, bearer, client, person, session, stranger, pat, _dir: dir };
+        let mut world =
+            Self { cluster, way, server, bearer, client, person, session, stranger, pat, _dir: dir };
         world.session = world.sign_in();
         world
     }
@@ -153,7 +156,11 @@ impl World {
             asked("sign in", self.sign_in_with(&self.person.1), 303),
             asked("sign in with a wrong password", self.sign_in_with("wrong"), 401),
             asked("page", in_session(Call::get(PASSWORD_PAGE), &self.session), 200),
-            asked("page of a session that is nobody's", in_session(Call::get(PASSWORD_PAGE), &self.stranger), 303),
+            asked(
+                "page of a session that is nobody's",
+                in_session(Call::get(PASSWORD_PAGE), &self.stranger),
+                303,
+            ),
             asked("sign out", in_session(sign_out, &self.session), 303),
         ]
     }
@@ -219,6 +226,28 @@ impl World {
         for secret in [&self.client.1, &self.person.1] {
             assert!(!self.server.log().contains(secret), "a secret in the log");
         }
+    }
+
+    /// Each request is answered as ever, or is told of an outage. What they change stays changed.
+    #[track_caller]
+    pub(super) fn expect_each_well_or_out(&self) {
+        for Asked { what, call, well } in self.everything() {
+            let reply = self.server.send(call);
+            if reply.status.as_u16() != well {
+                expect_outage(what, &reply);
+            }
+        }
+        self.expect_what_needs_no_database();
+    }
+
+    /// Asks until it is back; then changes are made.
+    #[track_caller]
+    pub(super) fn expect_changes(&self) {
+        while self.exchange().status.as_u16() == 503 {}
+        let bearer = self.server.bearer(&self.client.0, &self.client.1);
+        let new = json!({ "name": "late", "userAwareTokenNeverExpires": true });
+        self.server.send(Call::post(PATS).auth(&bearer).json(&new)).expect(200);
+        assert_eq!(self.health("ready"), 200);
     }
 
     /// Breaks it, looks, mends it, looks.
