@@ -9,7 +9,7 @@ mod postgres {
     use patron_testing::{Cluster, Session, Settings};
     use tempfile::TempDir;
 
-    use super::world::{Asked, World, expect_outage};
+    use super::world::{Answered, Asked, World};
     use crate::process::{Call, patron};
 
     #[test]
@@ -82,12 +82,8 @@ mod postgres {
         };
         let (slow, quick) = (of(&waits), of(&goes_on));
         assert_eq!((slow.len(), quick.len()), (waits.len(), goes_on.len()));
-        for (what, reply) in world.send_all(slow) {
-            expect_outage(what, &reply);
-        }
-        for (what, reply) in world.send_all(quick) {
-            assert_eq!(reply.status.as_u16(), 200, "{what}: {}", reply.text());
-        }
+        world.send_all(slow).iter().for_each(Answered::expect_outage);
+        world.send_all(quick).iter().for_each(Answered::expect_well);
         world.expect_what_needs_no_database();
         drop(held);
         world.expect_all_well();

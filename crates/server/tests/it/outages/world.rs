@@ -37,6 +37,29 @@ pub(super) struct Asked {
     pub(super) well: u16,
 }
 
+/// What it was answered.
+pub(super) struct Answered {
+    what: &'static str,
+    well: u16,
+    reply: Reply,
+}
+
+impl Answered {
+    #[track_caller]
+    pub(super) fn expect_well(&self) {
+        assert_eq!(self.reply.status.as_u16(), self.well, "{}: {}", self.what, self.reply.text());
+    }
+
+    /// What an outage looks like: 503, when to come again, and nothing of what goes on inside.
+    #[track_caller]
+    pub(super) fn expect_outage(&self) {
+        let (what, text) = (self.what, self.reply.text());
+        assert_eq!(self.reply.status.as_u16(), 503, "{what}: {text}");
+        assert!(self.reply.header("retry-after").is_some(), "{what}: no Retry-After");
+        assert!(!text.contains("SQL"), "{what}: {text}");
+    }
+}
+
 fn asked(what: &'static str, call: Call, well: u16) -> Asked {
     Asked { what, call, well }
 }
@@ -166,12 +189,10 @@ impl World {
     }
 
     /// Sends all of these at once, and gives what was answered.
-    pub(super) fn send_all(&self, all: Vec<Asked>) -> Vec<(&'static str, Reply)> {
+    pub(super) fn send_all(&self, all: Vec<Asked>) -> Vec<Answered> {
+        let send = |Asked { what, call, well }| Answered { what, well, reply: self.server.send(call) };
         thread::scope(|scope| {
-            let sent: Vec<_> = all
-                .into_iter()
-                .map(|Asked { what, call, .. }| scope.spawn(move || (what, self.server.send(call))))
-                .collect();
+            let sent: Vec<_> = all.into_iter().map(|asked| scope.spawn(move || send(asked))).collect();
             sent.into_iter().map(|sent| sent.join().unwrap()).collect()
         })
     }
@@ -190,9 +211,7 @@ impl World {
 
     #[track_caller]
     fn expect_the_outage_everywhere(&self) {
-        for (what, reply) in self.send_all(self.everything()) {
-            expect_outage(what, &reply);
-        }
+        self.send_all(self.everything()).iter().for_each(Answered::expect_outage);
         self.expect_what_needs_no_database();
         assert_eq!(self.health("ready"), 503);
     }
@@ -218,8 +237,7 @@ impl World {
         let names: Vec<_> = list.as_array().unwrap().iter().map(|pat| pat["name"].clone()).collect();
         assert_eq!(names, ["bootstrap", "one"], "nothing was done that was answered with 503");
         for Asked { what, call, well } in self.everything() {
-            let reply = self.server.send(call);
-            assert_eq!(reply.status.as_u16(), well, "{what}: {}", reply.text());
+            Answered { what, well, reply: self.server.send(call) }.expect_well();
         }
         self.expect_what_needs_no_database();
         assert_eq!(self.health("ready"), 200);
@@ -231,10 +249,12 @@ impl World {
     /// Each request is answered as ever, or is told of an outage. What they change stays changed.
     #[track_caller]
     pub(super) fn expect_each_well_or_out(&self) {
-        for Asked { what, call, well } in self.everything() {
-            let reply = self.server.send(call);
-            if reply.status.as_u16() != well {
-                expect_outage(what, &reply);
+        // What ends the credentials of the others comes after them.
+        let is_last = |asked: &Asked| ["revoke", "sign out"].contains(&asked.what);
+        let (last, others) = self.everything().into_iter().partition(is_last);
+        for answered in [self.send_all(others), self.send_all(last)].iter().flatten() {
+            if answered.reply.status.as_u16() != answered.well {
+                answered.expect_outage();
             }
         }
         self.expect_what_needs_no_database();
@@ -258,14 +278,6 @@ impl World {
         end(&mut self, broken);
         self.expect_all_well();
     }
-}
-
-/// What an outage looks like: 503, when to come again, and nothing of what goes on inside.
-#[track_caller]
-pub(super) fn expect_outage(what: &str, reply: &Reply) {
-    assert_eq!(reply.status.as_u16(), 503, "{what}: {}", reply.text());
-    assert!(reply.header("retry-after").is_some(), "{what}: no Retry-After");
-    assert!(!reply.text().contains("SQL"), "{what}: {}", reply.text());
 }
 
 fn in_session(call: Call, session: &SessionToken) -> Call {
