@@ -111,7 +111,7 @@ mod postgres {
                 world.cluster.configure(name, Some("on"));
                 world.cluster.psql("postgres", NEW_CONNECTIONS);
             },
-            |world, _| world.cluster.configure(name, None),
+            |world, ()| world.cluster.configure(name, None),
         );
     }
 

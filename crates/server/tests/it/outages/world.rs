@@ -192,8 +192,8 @@ impl World {
     pub(super) fn send_all(&self, all: Vec<Asked>) -> Vec<Answered> {
         let send = |Asked { what, call, well }| Answered { what, well, reply: self.server.send(call) };
         thread::scope(|scope| {
-            let sent: Vec<_> = all.into_iter().map(|asked| scope.spawn(move || send(asked))).collect();
-            sent.into_iter().map(|sent| sent.join().unwrap()).collect()
+            let calls: Vec<_> = all.into_iter().map(|asked| scope.spawn(move || send(asked))).collect();
+            calls.into_iter().map(|call| call.join().unwrap()).collect()
         })
     }
 
