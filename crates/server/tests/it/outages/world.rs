@@ -280,6 +280,15 @@ impl World {
     }
 }
 
+/// Why it was answered so stands in the log alone.
+impl Drop for World {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("{}", self.server.log());
+        }
+    }
+}
+
 fn in_session(call: Call, session: &SessionToken) -> Call {
     call.header("cookie", &format!("patron_session={}", session.expose()))
 }
