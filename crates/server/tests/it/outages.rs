@@ -66,7 +66,7 @@ mod postgres {
     #[test]
     fn what_is_slow_within_the_limits_is_done() {
         let world = World::new();
-        world.way.delay(Duration::from_millis(50));
+        world.way.delay(Duration::from_millis(10));
         world.expect_all_well();
     }
 
