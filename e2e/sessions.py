@@ -3,6 +3,7 @@
 Every block of shell of a session runs in one bash, in an empty folder that is the home as well, on a terminal of 100
 columns, against a Patron that was just started, or, where the session starts its own, with free ports and an empty
 PostgreSQL database; `patron` is the built binary. The block behind it holds the output.
+`PATRON_TEST_POSTGRES` is the URL of a database whose user may make others.
 Ids, secrets, times and tracking ids differ each time, so they are compared by their form. `--update` writes the output
 into the documents instead.
 """
@@ -88,21 +89,26 @@ def start(patron, folder, environment):
 
 def run(blocks, patron, places, folder, environment):
     """What each block printed. `places` are those that stand in the document, and those that are meant."""
-    script = ["set -eu"]
+    # On stdin, for it may hold a password, and everybody sees arguments. Read to its end before any of it is run, whose
+    # own stdin is another one.
+    script = ["{", "set -eu"]
     for code, _ in blocks:
         for told, meant in places.items():
             code = code.replace(told, meant)
         # The official client is installed where this runs.
         code = re.sub(r"^python3 -m venv venv && .*$", f"ln -s {sys.prefix} venv", code, flags=re.MULTILINE)
         script += [code, f"echo; echo '{MARK}'"]
+    script += ["} </dev/null", ""]
     environment = {**environment, "PATH": f"{patron.parent}{os.pathsep}{environment['PATH']}", "NO_COLOR": "1"}
     environment |= {"HOME": str(folder), "TERM": "xterm", "XDG_CONFIG_HOME": "", "XDG_CACHE_HOME": ""}
     outer, inner = pty.openpty()
     fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
     session = subprocess.Popen(
-        ["bash", "-c", "\n".join(script)],
-        cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=inner, stderr=inner, start_new_session=True,
+        ["bash"],
+        cwd=folder, env=environment, stdin=subprocess.PIPE, stdout=inner, stderr=inner, start_new_session=True,
     )
+    with session.stdin:
+        session.stdin.write("\n".join(script).encode())
     os.close(inner)
     signal.signal(signal.SIGALRM, lambda *_: session.kill())
     signal.alarm(SECONDS)
@@ -167,11 +173,11 @@ def session(patron, postgres, update, document, begin, end):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--patron", required=True, type=Path)
-    parser.add_argument("--postgres", required=True, help="URL of a database whose user may make others")
     parser.add_argument("--update", action="store_true")
     arguments = parser.parse_args()
     patron = arguments.patron.resolve()
-    results = [session(patron, arguments.postgres, arguments.update, *each) for each in SESSIONS]
+    postgres = os.environ.get("PATRON_TEST_POSTGRES") or parser.error("PATRON_TEST_POSTGRES is not set")
+    results = [session(patron, postgres, arguments.update, *each) for each in SESSIONS]
     passed, failed = (sum(counts) for counts in zip(*results))
     print(f"{passed} passed, {failed} failed")
     sys.exit(1 if failed else 0)

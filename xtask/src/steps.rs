@@ -88,6 +88,10 @@ pub(crate) const STEPS: &[Step] = &[
 
 const BUILD: &str = "build";
 
+/// The variable that names the run's cluster to what uses it, by a superuser's URL: arguments are printed here, and seen
+/// by everybody on the machine.
+const POSTGRES: &str = "PATRON_TEST_POSTGRES";
+
 /// How long the advisory database may take to come. Where no host answers, this is what is waited.
 const ADVISORIES_WAIT: Duration = Duration::from_mins(1);
 
@@ -171,7 +175,7 @@ fn tests(workshop: &Workshop) -> Result<(), Stop> {
 fn postgres(workshop: &Workshop) -> Result<(), Stop> {
     let cluster = workshop.postgres()?;
     let mut command = ON_POSTGRES.command(workshop);
-    run_shown(command.env("PATRON_TEST_POSTGRES", cluster).env("PATRON_TEST_ENGINE", "postgres"))
+    run_shown(command.env(POSTGRES, cluster).env("PATRON_TEST_ENGINE", "postgres"))
 }
 
 /// The tests that are run on one engine of the database. What is about one engine alone is in a module of its name.
@@ -273,14 +277,14 @@ fn sessions(workshop: &Workshop) -> Result<(), Stop> {
     need_program("bash", "bash")?;
     need_program("curl", "curl")?;
     let cluster = workshop.postgres()?;
-    against_binary(workshop, "e2e/sessions.py", &["--postgres", cluster])
+    against_binary(workshop, "e2e/sessions.py", &[(POSTGRES, cluster)])
 }
 
 /// Runs a script against the binary, which is built by itself, with the features that a user's has and no test's.
-fn against_binary(workshop: &Workshop, script: &str, arguments: &[&str]) -> Result<(), Stop> {
+fn against_binary(workshop: &Workshop, script: &str, environment: &[(&str, &str)]) -> Result<(), Stop> {
     let python = workshop.python("e2e/requirements.txt")?;
     run_shown(workshop.cargo().args(["build", "--package", "patron", "--bin", "patron", "--locked"]))?;
     let mut command = Command::new(python);
-    command.arg(script).arg("--patron").arg(workshop.built("patron")).args(arguments);
-    run_shown(command.current_dir(workshop.root()))
+    command.arg(script).arg("--patron").arg(workshop.built("patron"));
+    run_shown(command.envs(environment.iter().copied()).current_dir(workshop.root()))
 }

@@ -422,18 +422,28 @@ async fn read_back(
     }
 }
 
-/// What no change leaves as it was: each is on the audit trail or in the feed.
+/// What no change leaves as it was: each is on the audit trail, in the feed, or of a session. (When a PAT was used last is
+/// noted by services alone, which are found by their rows.)
 #[derive(PartialEq, Eq)]
 struct Mark {
     events: i64,
     feed: i64,
+    sessions: i64,
+    session_used: i64,
 }
 
 impl Mark {
     async fn of(tx: &mut Tx) -> Result<Self> {
-        let events = tx.query_opt("SELECT COUNT(*) FROM audit_events", &[]).await?;
-        let events = events.ok_or_else(|| Error::internal("a count has no row"))?.int(0)?;
-        Ok(Self { events, feed: changes::last(tx).await? })
+        let none = || Error::internal("a count has no row");
+        let events = tx.query_opt("SELECT COUNT(*) FROM audit_events", &[]).await?.ok_or_else(none)?;
+        let sql = "SELECT COUNT(*), COALESCE(MAX(last_seen), 0) FROM sessions";
+        let sessions = tx.query_opt(sql, &[]).await?.ok_or_else(none)?;
+        Ok(Self {
+            events: events.int(0)?,
+            feed: changes::last(tx).await?,
+            sessions: sessions.int(0)?,
+            session_used: sessions.int(1)?,
+        })
     }
 }
 

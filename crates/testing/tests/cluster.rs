@@ -2,13 +2,13 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader};
 use std::net::TcpStream;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
-use patron_testing::{Cluster, Settings, psql_at, psql_command};
+use patron_testing::{Cluster, Session, Settings, psql_at};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
@@ -25,42 +25,6 @@ fn start_and_create() -> (Cluster, String) {
     let cluster = start();
     let url = cluster.create_database();
     (cluster, url)
-}
-
-/// A `psql` that waits for whatever the server lets it wait for.
-struct Session {
-    psql: Child,
-    output: BufReader<ChildStdout>,
-}
-
-impl Session {
-    /// Begins and says something, which shows that it has reached the server.
-    fn open(url: &str) -> Self {
-        let mut psql = psql_command(url);
-        psql.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut psql = psql.spawn().unwrap();
-        let output = BufReader::new(psql.stdout.take().unwrap());
-        let mut session = Self { psql, output };
-        session.say("SELECT 'here'");
-        assert_eq!(session.hear(), "here\n");
-        session
-    }
-
-    fn say(&mut self, sql: &str) {
-        writeln!(self.psql.stdin.as_mut().unwrap(), "{sql};").unwrap();
-    }
-
-    fn hear(&mut self) -> String {
-        let mut line = String::new();
-        self.output.read_line(&mut line).unwrap();
-        line
-    }
-
-    /// Whether all that was said has been done.
-    fn succeeds(mut self) -> bool {
-        drop(self.psql.stdin.take());
-        self.psql.wait().unwrap().success()
-    }
 }
 
 fn folder(cluster_url: &str) -> PathBuf {

@@ -245,6 +245,25 @@ async fn a_source_that_somebody_changes_meanwhile_is_copied_again() {
     assert_eq!(to.number("SELECT COUNT(*) FROM identities").await, 1);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_ends_or_is_used_meanwhile_is_a_change() {
+    for change in ["DELETE FROM sessions", "UPDATE sessions SET last_seen = last_seen + 1"] {
+        let (from, to) = (Fixture::new().await, Fixture::untouched(Engine::Sqlite).await);
+        let jane = from.identity(from.tenant, "jane", &[]).await;
+        let sql = "INSERT INTO sessions (hash, tenant, identity, generation, created, last_seen) \
+                   VALUES ($1, $2, $3, 1, 2, 3)";
+        from.execute(sql, &[[7; 32].into(), from.tenant.into(), jane.id.into()]).await.unwrap();
+        let mut changed = false;
+        let outcome = copy(&from.store, &to.store, |progress| {
+            if progress.is_check && !std::mem::replace(&mut changed, true) {
+                block_in_place(|| Handle::current().block_on(from.sql(change)));
+            }
+        });
+        assert!(matches!(outcome.await, Err(TransferError::Changed)), "{change}");
+        assert_nothing_in(&to).await;
+    }
+}
+
 #[test]
 fn a_checksum_tells_apart_what_differs_anywhere() {
     let sum = |values: &[Value]| {
@@ -391,6 +410,23 @@ mod postgres {
         assert!(matches!(outcome.await, Err(TransferError::Row { table: "tenants", .. })));
         assert_eq!(to.number("SELECT COUNT(*) FROM tenants").await, 1);
         assert_eq!(to.number("SELECT COUNT(*) FROM identities").await, 0);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_destination_that_another_run_is_at_work_on_is_refused_at_once() {
+        let (from, to) = (full().await, Fixture::untouched(Engine::Postgres).await);
+        let mut refused = None;
+        let outcome = copy(&from.store, &to.store, |progress| {
+            if progress.is_check && refused.is_none() {
+                let second = copied(&from, &to);
+                refused = Some(refusal(block_in_place(|| Handle::current().block_on(second))));
+            }
+        });
+        outcome.await.unwrap();
+        let refused = refused.unwrap();
+        assert!(refused.contains("another `patron migrate` is at work on it"), "{refused}");
+        assert!(refused.ends_with("nothing was copied"), "{refused}");
+        copied(&to, &Fixture::untouched(Engine::Sqlite).await).await.unwrap();
     }
 
     #[tokio::test]

@@ -1,8 +1,8 @@
 //! PostgreSQL, and what speaks its protocol and its SQL: a pool of connections, each transaction in a task of its own.
 //!
 //! Transactions that write are `SERIALIZABLE` and run again when they lose a conflict, so what is written for SQLite's
-//! single writer holds here as well. Nothing is asked of the server beyond standard SQL but `ON CONFLICT`, `RETURNING`,
-//! `FOR NO KEY UPDATE`, and `LISTEN`/`NOTIFY` and advisory locks where it has them.
+//! single writer holds here as well. Beyond standard SQL the server needs `ON CONFLICT`, `RETURNING`, `FOR NO KEY UPDATE`
+//! and advisory locks; `LISTEN` and `NOTIFY` are used where it has them.
 
 mod address;
 mod fault;
@@ -78,8 +78,8 @@ impl Mode {
     fn prepare(self) -> &'static [&'static str] {
         match self {
             Self::Read | Self::Write | Self::Follow => &[],
-            Self::Copy(Side::Source) => &[UNLIMITED],
-            Self::Alone | Self::Copy(Side::Destination) => &[UNLIMITED, LOCK],
+            Self::Copy(_) => &[UNLIMITED],
+            Self::Alone => &[UNLIMITED, LOCK],
         }
     }
 }
@@ -389,6 +389,9 @@ impl Shared {
                 for sql in before {
                     session.control(sql).await?;
                 }
+                if mode == Mode::Copy(Side::Destination) && !session.is_true(TRY_LOCK).await? {
+                    return Err(Fault::Mistake(format!("{name}: {IN_USE}")));
+                }
                 session.control(mode.begin()).await
             };
             match begun.await {
@@ -407,6 +410,10 @@ const UNLIMITED: &str =
 
 /// Any number that no other user of the database locks.
 const LOCK: &str = "SELECT pg_advisory_lock(7238112094417)";
+/// The same, without waiting: whoever copies may do so for hours.
+const TRY_LOCK: &str = "SELECT pg_try_advisory_lock(7238112094417)";
+const IN_USE: &str =
+    "another `patron migrate` is at work on it, or a `patron serve` that brings its schema up to date";
 
 /// Undoes a transaction. A connection on which that cannot be done is not used again.
 async fn undo(session: Session) {

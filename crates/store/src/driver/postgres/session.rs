@@ -120,6 +120,12 @@ impl Session {
         outcome.map_err(|error| Fault::of(&error).prefixed(self.name))
     }
 
+    /// What a question is answered that is asked before the transaction begins.
+    pub(super) async fn is_true(&self, sql: &'static str) -> Result<bool, Fault> {
+        let answer = self.connected()?.query_one(sql, &[]).await;
+        answer.and_then(|row| row.try_get(0)).map_err(|error| Fault::of(&error).prefixed(self.name))
+    }
+
     /// Commits. The server's own time limit does not hold for it: a commit that waits for a standby and is cut short
     /// is answered as if it had been done, with nothing but a warning.
     pub(super) async fn commit(&self, notify: bool) -> Result<(), Fault> {
