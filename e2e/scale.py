@@ -107,9 +107,15 @@ class Bench:
         """Microseconds that all processes of this PostgreSQL have used, those that have ended too."""
         one = self.sql("SELECT MIN(pid) FROM pg_stat_activity WHERE backend_type = 'checkpointer'")
         parent = stat(one)[1]
-        children = [process for process in Path("/proc").glob("[0-9]*") if parent_of(process) == parent]
-        own = sum(int(field) for field in stat(parent)[11:15]) * TICK
-        return own + sum(cpu(process.name) for process in children)
+        used = sum(int(field) for field in stat(parent)[11:15]) * TICK
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                if stat(process.name)[1] == parent:
+                    used += cpu(process.name)
+            except OSError:
+                # It has ended meanwhile.
+                continue
+        return used
 
     def counters(self):
         return [
@@ -226,13 +232,6 @@ class Bench:
 def stat(pid):
     """The fields of a process behind its name: its state, its parent …"""
     return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()
-
-
-def parent_of(process):
-    try:
-        return stat(process.name)[1]
-    except OSError:
-        return None
 
 
 def cpu(pid):

@@ -128,6 +128,7 @@ impl<'a> Node<'a> {
             Err(Error::Internal { .. }) => None,
             Err(error) => return Err(error),
         };
+        self.app.store.connect_nodes().await?;
         Ok(Outcome::Connected)
     }
 

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use crate::app::App;
 use crate::limits::{EXPIRED_AT_ONCE, HOUSEKEEPING_INTERVAL};
+use crate::outage::Outage;
 
 /// Does it once.
 ///
@@ -38,10 +39,14 @@ async fn record_expired(app: &App, stopping: impl Fn() -> bool) -> Result<()> {
 
 /// Does it again and again until `stop` says so.
 pub async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
+    let mut outage = Outage::new("housekeeping failed; it is tried again", "housekeeping is done again");
     loop {
-        if let Err(error) = round(&app, || *stop.borrow()).await {
-            tracing::error!(cause = error.cause(), "housekeeping failed; it is tried again");
-        }
+        let done = async {
+            // A node that has just started connects anew when it joins the others.
+            app.memory.refresh().await?;
+            round(&app, || *stop.borrow()).await
+        };
+        outage.note(&done.await);
         tokio::select! {
             () = tokio::time::sleep(HOUSEKEEPING_INTERVAL) => {}
             _ = stop.wait_for(|stop| *stop) => return,

@@ -118,6 +118,11 @@ impl Store {
         self.db.reconnect();
     }
 
+    /// Opens the connections that nodes wait for each other on.
+    pub async fn connect_nodes(&self) -> Result<()> {
+        self.db.connect_nodes().await
+    }
+
     /// Asks another server first from now on, if there are several: this one takes connections, but not what is to be
     /// written there.
     pub fn try_another_server(&self) {

@@ -6,6 +6,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use patron_core::clock::Entropy as _;
+use patron_testing::Engine;
 use reqwest::blocking::{Client, RequestBuilder};
 use serde_json::{Value, json};
 
@@ -13,7 +14,14 @@ use crate::serving::Folder;
 use crate::support::{Server, basic, run_json};
 
 const PATS: &str = "/personal-access-tokens/v1";
-const ROUNDS: u64 = 20;
+/// How often it is killed. Where nodes share a database, whatever is changed after each of them waits three seconds for
+/// the node that is no more, and the tests of several nodes kill them as well.
+fn rounds() -> u64 {
+    match Engine::of_this_run() {
+        Engine::Sqlite => 20,
+        Engine::Postgres => 5,
+    }
+}
 const THREADS: u64 = 4;
 /// Answered changes in a round, at most.
 const CHANGES: u64 = 40;
@@ -193,7 +201,7 @@ fn no_answered_change_is_lost_and_nothing_deleted_comes_back() {
     ];
     let mut known: Vec<Vec<Known>> = vec![Vec::new(); credentials.len()];
     let answered = AtomicUsize::new(0);
-    for round in 0..ROUNDS {
+    for round in 0..rounds() {
         let server = Server::start_with(&folder.data, &[], &limits);
         let (told, receive) = mpsc::channel();
         let (moment, offset) = (1 + random.below(CHANGES), Duration::from_micros(random.below(3_000)));

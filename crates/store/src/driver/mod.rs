@@ -221,6 +221,14 @@ impl Database {
         }
     }
 
+    /// Opens the connections of [`Lane::Nodes`] beforehand.
+    pub async fn connect_nodes(&self) -> Result<()> {
+        match &self.driver {
+            Driver::Sqlite(_) => Ok(()),
+            Driver::Postgres(postgres) => postgres.connect_nodes().await,
+        }
+    }
+
     /// Has connections from now on made to another server first, where the URL names several.
     pub fn try_another_server(&self) {
         match &self.driver {

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime};
-use futures_util::future::{Either, select};
+use futures_util::future::{Either, select, try_join_all};
 use patron_core::{Error, Result};
 use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -34,6 +34,8 @@ use super::{BoxFuture, DriverSession, Lane, Options, Side, Tx};
 /// the server's process stays busy with it, so its connection is not replaced by another one meanwhile, unless the
 /// service turns to another server.
 const COMMIT_LIMIT: Duration = Duration::from_mins(1);
+/// How many connections a transaction may lose before it is given up.
+const LOST_AT_MOST: u32 = 3;
 /// How long a transaction that has lost more than one conflict rests before it runs again.
 const FIRST_REST: Duration = Duration::from_millis(1);
 const LONGEST_REST: Duration = Duration::from_millis(32);
@@ -48,7 +50,7 @@ const ALONE_LIMIT: Duration = Duration::from_mins(30);
 /// What holds for every connection. A transaction whose client stands still frees its locks soon: everybody's changes
 /// may be waiting for them, and statements follow each other at once.
 const SETTINGS: &str = "SET statement_timeout = '5s'; SET lock_timeout = '4s'; \
-                        SET idle_in_transaction_session_timeout = '500ms'";
+                        SET idle_in_transaction_session_timeout = '750ms'";
 
 /// What a transaction is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,6 +174,14 @@ impl Postgres {
         }
     }
 
+    /// Opens the connections that nodes wait for each other on: a server that takes no more later on refuses none of them.
+    pub(super) async fn connect_nodes(&self) -> Result<()> {
+        let all = try_join_all((0..NODES).map(|_| connect(&self.shared.nodes)));
+        let opened = timeout(self.shared.patience, all).await;
+        let opened = opened.map_err(|_| Error::unavailable("the database server does not answer"))?;
+        opened.map(drop).map_err(|fault| fault.error())
+    }
+
     pub(super) fn try_another_server(&self) {
         self.shared.address.servers.try_another();
     }
@@ -283,7 +293,7 @@ impl Shared {
         F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + Sync,
     {
         let Asked { name, deadline, .. } = asked;
-        let (mut turn, mut taken, mut broken) = (None, false, false);
+        let (mut turn, mut taken, mut broken) = (None, false, 0);
         let mut rest = FIRST_REST;
         loop {
             let fault = match self.attempt(asked, &work).await {
@@ -292,7 +302,8 @@ impl Shared {
                 Err(Lost::Undone(fault)) if Instant::now() >= deadline => return Err(fault.error()),
                 Err(Lost::Undone(fault)) => fault,
             };
-            // What was taken a moment ago by another is seen the second time; a connection may be lost once.
+            // What was taken a moment ago by another is seen the second time. A connection may be lost for no better reason
+            // than that this process stood still for a moment, and once more.
             match fault {
                 Fault::Conflict(_) => {
                     // Whoever has won may still be there, and the conflict with it.
@@ -302,10 +313,10 @@ impl Shared {
                     }
                 }
                 Fault::Taken(_) if !std::mem::replace(&mut taken, true) => {}
-                Fault::Broken(_) if !std::mem::replace(&mut broken, true) => {}
+                Fault::Broken(_) if broken < LOST_AT_MOST => broken += 1,
                 fault => return Err(fault.error()),
             }
-            if turn.is_none() && !broken {
+            if turn.is_none() && broken == 0 {
                 let held = timeout_at(deadline, self.turn.lock()).await;
                 turn = Some(held.map_err(|_| too_long(name).error())?);
             }
