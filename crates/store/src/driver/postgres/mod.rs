@@ -14,13 +14,13 @@ mod tests;
 mod value;
 
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime};
 use futures_util::future::{Either, select, try_join_all};
 use patron_core::{Error, Result};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, MutexGuard, watch};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use self::address::Address;
@@ -34,6 +34,8 @@ use super::{BoxFuture, DriverSession, Lane, Options, Side, Tx};
 /// the server's process stays busy with it, so its connection is not replaced by another one meanwhile, unless the
 /// service turns to another server.
 const COMMIT_LIMIT: Duration = Duration::from_mins(1);
+/// How long after a conflict the transactions of this process that write run one after the other.
+const CONTENDED: Duration = Duration::from_millis(200);
 /// How many connections a transaction may lose before it is given up.
 const LOST_AT_MOST: u32 = 3;
 /// How long a transaction that has lost more than one conflict rests before it runs again.
@@ -102,8 +104,10 @@ struct Shared {
     /// Whether the server knows `LISTEN` and `NOTIFY`.
     notifies: bool,
     /// Held by a transaction that has lost a conflict and runs again, so that those of one process do not go on
-    /// losing against each other.
+    /// losing against each other; and for a moment by all that come after it, which would lose as well.
     turn: Mutex<()>,
+    /// Until when that moment lasts.
+    contended_until: std::sync::Mutex<Option<Instant>>,
 }
 
 impl Postgres {
@@ -116,7 +120,16 @@ impl Postgres {
         let notifies = notifies.map_err(|_| Error::unavailable("the database server does not answer"))?;
         let notifies = notifies.map_err(|fault| fault.error())?;
         let generation = watch::Sender::new(0);
-        let shared = Shared { pool, nodes, generation, address, patience, notifies, turn: Mutex::new(()) };
+        let shared = Shared {
+            pool,
+            nodes,
+            generation,
+            address,
+            patience,
+            notifies,
+            turn: Mutex::new(()),
+            contended_until: std::sync::Mutex::new(None),
+        };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -292,9 +305,12 @@ impl Shared {
     where
         F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + Sync,
     {
-        let Asked { name, deadline, .. } = asked;
+        let deadline = asked.deadline;
         let (mut turn, mut taken, mut broken) = (None, false, 0);
         let mut rest = FIRST_REST;
+        if self.is_contended(asked) {
+            turn = Some(self.take_turn(asked).await?);
+        }
         loop {
             let fault = match self.attempt(asked, &work).await {
                 Ok(outcome) => return outcome,
@@ -317,10 +333,21 @@ impl Shared {
                 fault => return Err(fault.error()),
             }
             if turn.is_none() && broken == 0 {
-                let held = timeout_at(deadline, self.turn.lock()).await;
-                turn = Some(held.map_err(|_| too_long(name).error())?);
+                let until = Instant::now() + CONTENDED;
+                *self.contended_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
+                turn = Some(self.take_turn(asked).await?);
             }
         }
+    }
+
+    fn is_contended(&self, asked: Asked) -> bool {
+        let until = *self.contended_until.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.mode == Mode::Write && until.is_some_and(|until| Instant::now() < until)
+    }
+
+    async fn take_turn(&self, asked: Asked) -> Result<MutexGuard<'_, ()>> {
+        let taken = timeout_at(asked.deadline, self.turn.lock()).await;
+        taken.map_err(|_| too_long(asked.name).error())
     }
 
     /// Runs a transaction once. The inner result is what `work` has answered and what was kept, if it is `Ok`.
