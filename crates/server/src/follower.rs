@@ -36,7 +36,7 @@ pub async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
 async fn strike_the_dead(app: &App) {
     loop {
         sleep(Duration::from_millis(patron_core::coherence::RENEWAL_MILLIS)).await;
-        if let Err(error) = app.store.strike_the_dead().await {
+        if let Err(error) = within_a_lease(app.store.strike_the_dead()).await {
             tracing::debug!(cause = error.cause(), "the nodes' rows could not be looked through");
         }
     }
@@ -192,7 +192,7 @@ impl<'a> Node<'a> {
     async fn leave(&mut self) {
         self.follower.leave();
         self.trust.set(self.follower.trusted_until());
-        if let Err(error) = self.app.store.leave(self.id).await {
+        if let Err(error) = within_a_lease(self.app.store.leave(self.id)).await {
             tracing::warn!(
                 cause = error.cause(),
                 "other nodes will find out by themselves that this one is gone"

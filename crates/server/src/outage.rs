@@ -1,42 +1,52 @@
-//! What fails again and again is told when it begins and when it ends, not each time.
+//! What fails again and again is told when it begins, when it ends, and now and then when the cause is another one.
 
-use patron_core::Error;
+use std::time::Duration;
+
+use patron_core::{Error, Result};
+use tokio::time::Instant;
+
+/// How soon another cause is told.
+const TOLD_AGAIN: Duration = Duration::from_mins(1);
 
 /// Something that is tried again and again, and whether it fails at present.
 #[derive(Debug)]
 pub(crate) struct Outage {
     begins: &'static str,
     ends: &'static str,
-    lasts: bool,
+    /// The cause that was told last, and when, while it lasts.
+    told: Option<(String, Instant)>,
 }
 
 impl Outage {
     /// None as yet; what the log says when one begins, with its cause, and when it ends.
     pub(crate) fn new(begins: &'static str, ends: &'static str) -> Self {
-        Self { begins, ends, lasts: false }
+        Self { begins, ends, told: None }
     }
 
     /// Whether it failed when it was last tried.
     pub(crate) fn lasts(&self) -> bool {
-        self.lasts
+        self.told.is_some()
     }
 
     /// It failed.
     pub(crate) fn failed(&mut self, error: &Error) {
-        if !std::mem::replace(&mut self.lasts, true) {
-            tracing::warn!(cause = error.cause(), "{}", self.begins);
+        let (cause, now) = (error.cause().unwrap_or_default(), Instant::now());
+        let is_known = |(told, at): &(String, Instant)| told == cause || now - *at < TOLD_AGAIN;
+        if !self.told.as_ref().is_some_and(is_known) {
+            tracing::warn!(cause, "{}", self.begins);
+            self.told = Some((cause.to_owned(), now));
         }
     }
 
     /// All is well.
     pub(crate) fn over(&mut self) {
-        if std::mem::replace(&mut self.lasts, false) {
+        if self.told.take().is_some() {
             tracing::info!("{}", self.ends);
         }
     }
 
     /// The one or the other.
-    pub(crate) fn note<T>(&mut self, outcome: &patron_core::Result<T>) {
+    pub(crate) fn note<T>(&mut self, outcome: &Result<T>) {
         match outcome {
             Ok(_) => self.over(),
             Err(error) => self.failed(error),

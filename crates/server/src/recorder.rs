@@ -59,6 +59,12 @@ pub struct Recorder {
     ended: watch::Sender<u64>,
 }
 
+/// What a round has written.
+enum Written {
+    Nothing,
+    All,
+}
+
 impl Recorder {
     /// A recorder with nothing in it.
     pub fn new(store: Store, entropy: Arc<dyn Entropy>) -> Self {
@@ -124,10 +130,10 @@ impl Recorder {
     ///
     /// Not for a task that may be dropped midway, as a request's may: use [`Recorder::settle`] there.
     pub async fn flush(&self) -> Result<()> {
-        self.round(true).await
+        self.round(true).await.map(drop)
     }
 
-    async fn round(&self, with_failures: bool) -> Result<()> {
+    async fn round(&self, with_failures: bool) -> Result<Written> {
         let _writing = self.writing.lock().await;
         let (uses, failures, round) = {
             let mut pending = self.pending();
@@ -135,9 +141,10 @@ impl Recorder {
             let failures = if with_failures { std::mem::take(&mut pending.failures) } else { HashMap::new() };
             (std::mem::take(&mut pending.uses), failures, pending.round)
         };
+        let nothing = uses.is_empty() && failures.is_empty();
         let result = self.write(uses, failures).await;
         self.ended.send_replace(round);
-        result
+        result.map(|()| if nothing { Written::Nothing } else { Written::All })
     }
 
     async fn write(&self, uses: Vec<Use>, failures: HashMap<Failure, u64>) -> Result<()> {
@@ -195,7 +202,11 @@ impl Recorder {
                 // A sender that is gone stops this as well.
                 _ = stop.wait_for(|stop| *stop) => (true, true),
             };
-            outage.note(&self.round(all).await);
+            match self.round(all).await {
+                Ok(Written::Nothing) => {}
+                Ok(Written::All) => outage.over(),
+                Err(error) => outage.failed(&error),
+            }
             if stopping {
                 return;
             }

@@ -29,6 +29,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use patron_core::audit::Context;
 use patron_core::clock::{Clock, Entropy, SteadyClock};
+use patron_core::error::Detail;
 use patron_core::{Error, Result};
 
 use crate::driver::{BoxFuture, Database, Lane, Options, Tx};
@@ -149,7 +150,7 @@ impl Store {
             let (clock, work, behind) = (Arc::clone(&clock), Arc::clone(&work), Arc::clone(&behind));
             Box::pin(async move {
                 let outcome = work(tx).await;
-                if let Err(Error::NotFound { .. }) = outcome {
+                if outcome.as_ref().is_err_and(finds_nothing) {
                     let last = changes::last(tx).await?;
                     *behind.lock().unwrap_or_else(PoisonError::into_inner) = Some(last);
                 }
@@ -160,7 +161,7 @@ impl Store {
         });
         let (outcome, entered) = match written.await {
             Ok((value, entered)) => (Ok(value), entered),
-            Err(error @ Error::NotFound { .. }) => {
+            Err(error) if finds_nothing(&error) => {
                 (Err(error), *found_nothing.lock().unwrap_or_else(PoisonError::into_inner))
             }
             Err(error) => (Err(error), None),
@@ -193,6 +194,11 @@ impl Store {
     pub async fn close(&self) {
         self.db.close().await;
     }
+}
+
+/// Whether a change has failed for want of something that another may have deleted a moment ago.
+fn finds_nothing(error: &Error) -> bool {
+    matches!(error, Error::NotFound { .. } | Error::Invalid { detail: Detail::ReferenceNotFound, .. })
 }
 
 /// Why the database could not be opened, for the operator.

@@ -165,8 +165,9 @@ impl Store {
         following.commit().await
     }
 
-    /// Deletes the row of a node that trusts its memory no more.
+    /// Deletes the row of a node that trusts its memory no more. What it still writes needs no registration.
     pub async fn leave(&self, id: NodeId) -> Result<()> {
+        self.progress.registered.send_replace(None);
         let mut following = self.following().await?;
         following.0.tx().execute("DELETE FROM nodes WHERE id = $1", &[id.into()]).await?;
         following.commit().await
@@ -215,7 +216,8 @@ impl Store {
         // A server that lacks what a row speaks of is no witness of what others have applied.
         (looking.look, looking.seen) = (look, seen.min(last));
         for dead in looking.roll.observe(&rows, self.steady.steady()) {
-            if !self.is_cut_off() {
+            let own = self.registered().is_some_and(|registration| registration.id == dead.id);
+            if !own && !self.is_cut_off() {
                 self.strike_node(dead).await?;
             }
         }

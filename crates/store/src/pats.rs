@@ -132,6 +132,8 @@ pub struct Use {
 const USES_AT_ONCE: usize = 100;
 /// How many rows that nobody needs are deleted in one transaction.
 const PURGED_AT_ONCE: u32 = 10_000;
+/// How many such transactions there are of a kind before something else is done.
+const PURGED_PARTS: usize = 10;
 
 /// Decides, inside the transaction, what becomes of a PAT as it is then.
 pub type Decision<T> = Arc<dyn Fn(&Pat) -> Result<T> + Send + Sync>;
@@ -411,19 +413,20 @@ impl Store {
 
     /// Runs a statement again and again, each time in a transaction of its own, until it finds fewer rows than it may
     /// delete at once, which is its last parameter: what has piled up while no node ran is not too much for the
-    /// limit of time that statements have.
+    /// limit of time that statements have. What is still there after some time is left to the next call.
     async fn purge_parts(&self, name: &'static str, sql: &'static str, mut values: Vec<Value>) -> Result<()> {
         values.push(PURGED_AT_ONCE.into());
-        loop {
+        for _ in 0..PURGED_PARTS {
             let values = values.clone();
             let purge = self.write(name, move |tx| {
                 let values = values.clone();
                 Box::pin(async move { tx.execute(sql, &values).await })
             });
             if purge.await? < PURGED_AT_ONCE.into() {
-                return Ok(());
+                break;
             }
         }
+        Ok(())
     }
 }
 

@@ -194,6 +194,8 @@ impl Store {
                         .with("sessionsEnded", ended);
                     audit::record(tx, &store, &Stamp { tenant, context: &context, now }, &event).await?;
                     changes::enter(tx, Change::Identity(id));
+                } else {
+                    changes::refer(tx);
                 }
                 Ok(ended)
             })
@@ -276,9 +278,10 @@ async fn begin(tx: &mut Tx, who: &Identity, hash: SessionHash, now: Timestamp) -
 
 async fn end(tx: &mut Tx, tenant: TenantKey, hash: SessionHash) -> Result<()> {
     let sql = "DELETE FROM sessions WHERE hash = $1 AND tenant = $2 RETURNING identity";
-    if let Some(row) = tx.query_opt(sql, &[hash.into(), tenant.into()]).await? {
+    match tx.query_opt(sql, &[hash.into(), tenant.into()]).await? {
         // No memory holds a session. But a node on a server that was left behind goes on until its lease is over.
-        changes::enter(tx, Change::Identity(IdentityId::from_bytes(row.fixed(0)?)));
+        Some(row) => changes::enter(tx, Change::Identity(IdentityId::from_bytes(row.fixed(0)?))),
+        None => changes::refer(tx),
     }
     Ok(())
 }

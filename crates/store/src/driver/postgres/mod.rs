@@ -34,7 +34,8 @@ use super::{BoxFuture, DriverSession, Lane, Options, Side, Tx};
 /// the server's process stays busy with it, so its connection is not replaced by another one meanwhile, unless the
 /// service turns to another server.
 const COMMIT_LIMIT: Duration = Duration::from_mins(1);
-/// How long after a conflict the transactions of this process that write run one after the other.
+/// How long after a conflict the transactions of this process that write run one after the other, and how long one of
+/// them waits for that.
 const CONTENDED: Duration = Duration::from_millis(200);
 /// How many connections a transaction may lose before it is given up.
 const LOST_AT_MOST: u32 = 3;
@@ -306,11 +307,8 @@ impl Shared {
         F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + Sync,
     {
         let deadline = asked.deadline;
-        let (mut turn, mut taken, mut broken) = (None, false, 0);
-        let mut rest = FIRST_REST;
-        if self.is_contended(asked) {
-            turn = Some(self.take_turn(asked).await?);
-        }
+        let mut turn = if self.is_contended(asked.mode) { self.take_turn().await } else { None };
+        let (mut conflicts, mut taken, mut broken, mut rest) = (0, false, 0, FIRST_REST);
         loop {
             let fault = match self.attempt(asked, &work).await {
                 Ok(outcome) => return outcome,
@@ -323,31 +321,36 @@ impl Shared {
             match fault {
                 Fault::Conflict(_) => {
                     // Whoever has won may still be there, and the conflict with it.
-                    if turn.is_some() {
+                    if conflicts > 0 {
                         sleep(rest).await;
                         rest = LONGEST_REST.min(rest * 2);
+                    }
+                    conflicts += 1;
+                    if turn.is_none() {
+                        self.note_contended();
+                        turn = self.take_turn().await;
                     }
                 }
                 Fault::Taken(_) if !std::mem::replace(&mut taken, true) => {}
                 Fault::Broken(_) if broken < LOST_AT_MOST => broken += 1,
                 fault => return Err(fault.error()),
             }
-            if turn.is_none() && broken == 0 {
-                let until = Instant::now() + CONTENDED;
-                *self.contended_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
-                turn = Some(self.take_turn(asked).await?);
-            }
         }
     }
 
-    fn is_contended(&self, asked: Asked) -> bool {
-        let until = *self.contended_until.lock().unwrap_or_else(PoisonError::into_inner);
-        asked.mode == Mode::Write && until.is_some_and(|until| Instant::now() < until)
+    fn note_contended(&self) {
+        let until = Instant::now() + CONTENDED;
+        *self.contended_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
     }
 
-    async fn take_turn(&self, asked: Asked) -> Result<MutexGuard<'_, ()>> {
-        let taken = timeout_at(asked.deadline, self.turn.lock()).await;
-        taken.map_err(|_| too_long(asked.name).error())
+    fn is_contended(&self, mode: Mode) -> bool {
+        let until = *self.contended_until.lock().unwrap_or_else(PoisonError::into_inner);
+        mode == Mode::Write && until.is_some_and(|until| Instant::now() < until)
+    }
+
+    /// Waits for its turn, but not for long: it only saves losing, and whoever has it may be waiting for something else.
+    async fn take_turn(&self) -> Option<MutexGuard<'_, ()>> {
+        timeout(CONTENDED, self.turn.lock()).await.ok()
     }
 
     /// Runs a transaction once. The inner result is what `work` has answered and what was kept, if it is `Ok`.
