@@ -175,6 +175,9 @@ fn tests(workshop: &Workshop) -> Result<(), Stop> {
 fn postgres(workshop: &Workshop) -> Result<(), Stop> {
     let cluster = workshop.postgres()?;
     let mut command = ON_POSTGRES.command(workshop);
+    // One after the other: servers, services and tests beside each other on two CPUs stand still for longer than a
+    // database may that is not out of order.
+    command.arg("--test-threads=1");
     run_shown(command.env(POSTGRES, cluster).env("PATRON_TEST_ENGINE", "postgres"))
 }
 

@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 use patron_core::coherence::NodeRow;
 use patron_core::{Error, Result};
 use sha2::{Digest as _, Sha256};
+use tokio::task::yield_now;
 
 use crate::driver::{Row, Side, Tx, Value};
 use crate::insert::Insert;
@@ -382,6 +383,12 @@ async fn check_content(source: &mut Tx, destination: &mut Tx) -> Result<(), Tran
     Ok(())
 }
 
+/// Tells how far it is, and lets the caller give up: from one SQLite file to another nothing else is waited for.
+async fn tell(told: &mut impl FnMut(Progress), progress: Progress) {
+    told(progress);
+    yield_now().await;
+}
+
 async fn copy_table(
     statements: &'static Statements,
     source: &mut Tx,
@@ -391,7 +398,7 @@ async fn copy_table(
     let table = statements.table;
     let mut walk = Walk::new(statements);
     loop {
-        told(Progress { table: table.name, rows: walk.rows, is_check: false });
+        tell(told, Progress { table: table.name, rows: walk.rows, is_check: false }).await;
         let rows = walk.next(source).await.map_err(TransferError::Source)?;
         if rows.is_empty() {
             break;
@@ -415,7 +422,7 @@ async fn read_back(
 ) -> Result<Tally> {
     let mut walk = Walk::new(statements);
     loop {
-        told(Progress { table: statements.table.name, rows: walk.rows, is_check: true });
+        tell(told, Progress { table: statements.table.name, rows: walk.rows, is_check: true }).await;
         if walk.next(destination).await?.is_empty() {
             return Ok(walk.tally());
         }

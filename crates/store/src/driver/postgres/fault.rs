@@ -34,15 +34,18 @@ impl Fault {
     }
 
     fn classed(code: &SqlState, cause: String) -> Self {
-        const CONFLICTS: [SqlState; 2] =
-            [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED];
+        // Of the last, the other was nobody: this process stood still for so long that the server ended the transaction.
+        const CONFLICTS: [SqlState; 3] = [
+            SqlState::T_R_SERIALIZATION_FAILURE,
+            SqlState::T_R_DEADLOCK_DETECTED,
+            SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
+        ];
         // What says that the connection is not what it was: a primary that became a standby, a transaction that was
         // ended or a prepared statement that was dropped behind our back.
-        const LOST: [SqlState; 7] = [
+        const LOST: [SqlState; 6] = [
             SqlState::READ_ONLY_SQL_TRANSACTION,
             SqlState::NO_ACTIVE_SQL_TRANSACTION,
             SqlState::IN_FAILED_SQL_TRANSACTION,
-            SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
             SqlState::T_R_STATEMENT_COMPLETION_UNKNOWN,
             SqlState::INVALID_SQL_STATEMENT_NAME,
             SqlState::DUPLICATE_PSTATEMENT,
