@@ -119,7 +119,7 @@ mod tests {
             ("40P01", "conflict"),
             ("08006", "broken"),
             ("25006", "broken"),
-            ("25P03", "broken"),
+            ("25P03", "conflict"),
             ("26000", "broken"),
             ("40003", "broken"),
             ("28P01", "broken"),
