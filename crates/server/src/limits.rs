@@ -104,6 +104,11 @@ pub const SETTLE_TIMEOUT: Duration = Duration::from_millis(250);
 pub const WAITING_USES: usize = 100_000;
 /// How long a request waits for the lease on memory to be renewed, before it is told 503.
 pub const TRUST_TIMEOUT: Duration = Duration::from_secs(1);
+/// How soon the log tells another cause of an outage that goes on.
+pub const TOLD_AGAIN: Duration = Duration::from_mins(1);
+/// Entries of the change feed of which a few statements read anew what has to be: more are applied outside of the
+/// transaction that they were read in.
+pub const FORGOTTEN_QUICKLY: usize = 256;
 /// How long a node rests after a failure to follow the change feed.
 pub const FOLLOW_PAUSE: Duration = Duration::from_millis(50);
 /// How often the change feed is read where the database cannot tell of changes: a revocation takes as long on average.

@@ -32,7 +32,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::config::Settings;
 use crate::keys::{Claims, KeyRing, MasterKey};
-use crate::limits::{CACHED, CACHED_BYTES};
+use crate::limits::{CACHED, CACHED_BYTES, FORGOTTEN_QUICKLY};
 use crate::trust::Trust;
 
 /// A tenant as requests see it.
@@ -77,8 +77,6 @@ pub struct PresentPat {
 }
 
 const NEVER_USED: i64 = i64::MIN;
-/// Entries of the change feed of which a few statements read anew what has to be.
-const FORGOTTEN_QUICKLY: usize = 256;
 
 impl PresentPat {
     fn new(pat: Pat, hash: SecretHash) -> Self {

@@ -1,12 +1,9 @@
 //! What fails again and again is told when it begins, when it ends, and now and then when the cause is another one.
 
-use std::time::Duration;
-
 use patron_core::{Error, Result};
 use tokio::time::Instant;
 
-/// How soon another cause is told.
-const TOLD_AGAIN: Duration = Duration::from_mins(1);
+use crate::limits::TOLD_AGAIN;
 
 /// Something that is tried again and again, and whether it fails at present.
 #[derive(Debug)]

@@ -681,7 +681,7 @@ mod tests {
             let gate = fixture.shut("SELECT last FROM feed FOR UPDATE");
             let opened = async {
                 fixture.until_waiting(2).await;
-                gate.open();
+                assert!(gate.succeeds());
             };
             let (one, other, ()) = tokio::join!(delete(), delete(), opened);
             let (deleted, missing) = if one.is_ok() { (one, other) } else { (other, one) };

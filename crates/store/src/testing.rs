@@ -1,7 +1,5 @@
 //! What this crate's tests stand on: a bootstrapped store in a temporary folder, with a clock that the test moves.
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::{Child, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,7 +11,7 @@ use patron_core::identity::{Draft, Identity};
 use patron_core::name::TenantName;
 use patron_core::pat::{self, NewPat, Pat, Rules};
 use patron_core::time::Timestamp;
-use patron_testing::{Engine, psql_at, psql_command};
+use patron_testing::{Engine, Session, psql_at};
 use tempfile::TempDir;
 
 use crate::Store;
@@ -21,10 +19,10 @@ use crate::driver::{Row, Value, add_functions};
 use crate::pats::Creation;
 use crate::sessions::SessionLimits;
 
-/// How long sessions live here.
 /// PATs that an owner may have here.
 const MANY: u32 = 200;
 
+/// How long sessions live here.
 pub(crate) const LIMITS: SessionLimits = SessionLimits { idle_seconds: 1_800, absolute_seconds: 43_200 };
 
 /// Bytes that never repeat, in another fixture neither, in an order that no id should depend on.
@@ -37,26 +35,6 @@ impl Entropy for Counter {
             let next = LAST.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9E37_79B9_7F4A_7C15);
             chunk.copy_from_slice(&next.to_le_bytes()[..chunk.len()]);
         }
-    }
-}
-
-/// A session that holds locks.
-pub(crate) struct Gate(Child);
-
-impl Gate {
-    pub(crate) fn shut(url: &str, sql: &str) -> Self {
-        let mut psql = psql_command(url);
-        let mut session = psql.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let mut said = BufReader::new(session.stdout.take().unwrap()).lines();
-        writeln!(session.stdin.as_ref().unwrap(), "BEGIN; {sql}; SELECT 'held';").unwrap();
-        while said.next().unwrap().unwrap() != "held" {}
-        Self(session)
-    }
-
-    /// Undoes what the session did, and lets go what it holds.
-    pub(crate) fn open(mut self) {
-        drop(self.0.stdin.take());
-        assert!(self.0.wait().unwrap().success());
     }
 }
 
@@ -130,10 +108,9 @@ impl Fixture {
         }
     }
 
-    /// Has a session of somebody else's run statements and hold what they lock, until the gate is opened. PostgreSQL
-    /// only.
-    pub(crate) fn shut(&self, sql: &str) -> Gate {
-        Gate::shut(&self.url, sql)
+    /// Has a session of somebody else's run statements and hold what they lock, until it ends. PostgreSQL only.
+    pub(crate) fn shut(&self, sql: &str) -> Session {
+        Session::holding(&self.url, sql)
     }
 
     /// Waits until so many sessions wait for locks. PostgreSQL only.

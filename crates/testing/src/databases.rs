@@ -69,7 +69,7 @@ pub fn dump(url: &str) -> String {
 }
 
 /// `psql` on a database, to be spoken to through its stdin; it ends at the first statement that fails.
-pub fn psql_command(url: &str) -> Command {
+pub(crate) fn psql_command(url: &str) -> Command {
     let mut psql = client("psql", url);
     psql.args(["--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--set", "ON_ERROR_STOP=1"]);
     psql

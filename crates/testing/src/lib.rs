@@ -22,7 +22,7 @@ mod proxy;
 mod session;
 
 pub use cluster::{Cluster, Settings};
-pub use databases::{CLUSTER, database_url, dump, psql_at, psql_command};
+pub use databases::{CLUSTER, database_url, dump, psql_at};
 pub use engine::{ENGINE, Engine};
 pub use proxy::Proxy;
 pub use session::Session;

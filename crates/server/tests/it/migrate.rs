@@ -138,35 +138,13 @@ fn what_cannot_be_done_is_told_without_a_password() {
 }
 
 mod postgres {
-    use std::io::{BufRead as _, BufReader, Write as _};
     use std::path::Path;
-    use std::process::{Child, Stdio};
+    use std::process::Stdio;
     use std::time::Duration;
 
-    use patron_testing::{psql_at, psql_command};
+    use patron_testing::{Session, psql_at};
 
     use super::*;
-
-    /// A transaction of somebody else's that stays open until this is dropped.
-    struct Held(Child);
-
-    impl Held {
-        fn by(url: &str, sql: &str) -> Self {
-            let mut psql = psql_command(url).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-            writeln!(psql.stdin.as_mut().unwrap(), "BEGIN; {sql};\n\\echo held").unwrap();
-            let mut told = String::new();
-            BufReader::new(psql.stdout.as_mut().unwrap()).read_line(&mut told).unwrap();
-            assert_eq!(told, "held\n");
-            Self(psql)
-        }
-    }
-
-    impl Drop for Held {
-        fn drop(&mut self) {
-            let _ = self.0.kill();
-            let _ = self.0.wait();
-        }
-    }
 
     /// `kill -9` for a run that waits for what somebody else holds in the database at `url`.
     fn killed_while_it_waits(folder: &Folder, from: &str, to: &str, url: &str) {
@@ -205,7 +183,7 @@ mod postgres {
         let key = format!(
             "INSERT INTO signing_keys (kid, created, sealed_private, public_jwk) VALUES ('{kid}', 1, '', '')"
         );
-        let held = Held::by(&server, &key);
+        let held = Session::holding(&server, &key);
         killed_while_it_waits(&folder, &old, &server, &server);
         drop(held);
         let count = "SELECT COUNT(*) FROM tenants";
@@ -213,7 +191,7 @@ mod postgres {
         migrated(&folder, &old, &server);
 
         // The other way, everything but the sessions is written by then.
-        let held = Held::by(&server, "LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE");
+        let held = Session::holding(&server, "LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE");
         killed_while_it_waits(&folder, &server, &back, &server);
         drop(held);
         let destination = rusqlite::Connection::open(folder.data.join("back.db")).unwrap();

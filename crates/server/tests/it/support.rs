@@ -72,6 +72,8 @@ impl Patron {
             ..Settings::default()
         };
         change(&mut settings);
+        // Shown when the test fails. A test has several at times.
+        let _ = patron::telemetry::start_log(&settings);
         let clock = Arc::new(ManualClock::new(Timestamp::parse(START).unwrap()));
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
         let url = database_url(dir.path());

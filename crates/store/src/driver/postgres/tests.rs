@@ -5,10 +5,9 @@ mod postgres {
     use std::time::Duration;
 
     use patron_core::{Error, Result};
-    use patron_testing::{Cluster, Proxy, Settings, database_url};
+    use patron_testing::{Cluster, Proxy, Session, Settings, database_url};
 
     use crate::driver::{Database, Options, Value};
-    use crate::testing::Gate;
 
     async fn open(url: &str) -> Database {
         Database::open(url, Options::default()).await.unwrap()
@@ -79,7 +78,7 @@ mod postgres {
         )
         .await
         .unwrap();
-        let gate = Gate::shut(&url, "SELECT pg_advisory_xact_lock(42)");
+        let gate = Session::holding(&url, "SELECT pg_advisory_xact_lock(42)");
         let holder = db.write("holder", |tx| {
             Box::pin(async move {
                 tx.query_held("SELECT n FROM t", &[]).await?;
@@ -97,7 +96,7 @@ mod postgres {
             let opened = async {
                 waiting(2).await;
                 assert_eq!(number(&db, "SELECT COUNT(*) FROM done").await, 0);
-                gate.open();
+                assert!(gate.succeeds());
             };
             tokio::join!(end, opened).0
         };
