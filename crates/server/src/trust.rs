@@ -48,14 +48,19 @@ impl Trust {
     /// # Errors
     /// [`Error::Unavailable`] when it is not renewed: what others have revoked meanwhile is not known here.
     pub async fn require(&self) -> Result<()> {
+        let over = || Error::unavailable("the lease on what is in memory is over and could not be renewed");
+        tokio::time::timeout(TRUST_TIMEOUT, self.held()).await.map_err(|_| over())
+    }
+
+    /// Waits until it lasts, however long that takes.
+    pub async fn held(&self) {
         if self.holds() {
-            return Ok(());
+            return;
         }
         self.wanted.notify_one();
         let mut renewed = self.renewed.subscribe();
-        let holds = renewed.wait_for(|()| self.holds());
-        let over = || Error::unavailable("the lease on what is in memory is over and could not be renewed");
-        tokio::time::timeout(TRUST_TIMEOUT, holds).await.map_err(|_| over())?.map(drop).map_err(|_| over())
+        // It fails when the sender is gone, and that is this.
+        let _ = renewed.wait_for(|()| self.holds()).await;
     }
 
     /// Waits until a request wants it.

@@ -84,11 +84,18 @@ pub(super) async fn run(mut session: Session, args: Serve) -> Result<(), Failed>
     last.spawn("recorder", async move { recorder.run(finished).await });
 
     tracing::info!(addr = %address, management = ?management_address, "listening");
-    if let Some(path) = &args.ready_file {
-        announce(path, address, management_address)?;
-    }
-
+    let announced = async {
+        // Requests that come before that wait for it, but not for long.
+        if let Some(trust) = app.memory.trust() {
+            trust.held().await;
+        }
+        match &args.ready_file {
+            Some(path) => announce(path, address, management_address),
+            None => Ok(()),
+        }
+    };
     let told = tokio::select! {
+        Err(failed) = announced => Err(failed),
         signal = signals.next() => {
             tracing::info!("stopping: {signal}");
             Ok(())

@@ -5,7 +5,6 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use patron::app::App;
-use patron::front::Front;
 use patron::keys::MasterKey;
 use patron::system::SystemEntropy;
 use patron_core::clock::Entropy;
@@ -14,7 +13,7 @@ use patron_store::Store;
 use serde_json::{Value, json};
 
 use crate::callers::{ALL, RIGHT_SCOPES, UNKNOWN, fresh_name, replace, respelled, unlimited};
-use crate::support::{Call, Pat, Patron, Reply, database_url, follow, form, operator, run_json};
+use crate::support::{Call, Pat, Patron, Reply, database_url, form, operator, run_json};
 
 const PUBLIC: &str = "/public-identities/v1";
 
@@ -483,15 +482,8 @@ async fn second_node(patron: &Patron) -> Patron {
         .await
         .ok()
         .unwrap();
-    let app = Arc::new(app);
-    follow(&app);
-    Patron {
-        front: Front::new(Arc::clone(&app)),
-        app,
-        clock: patron.clock.clone(),
-        admin: patron.admin.clone(),
-        dir: tempfile::TempDir::new().unwrap(),
-    }
+    let dir = tempfile::TempDir::new().unwrap();
+    Patron::of(Arc::new(app), patron.clock.clone(), patron.admin.clone(), dir).await
 }
 
 #[tokio::test]

@@ -4,13 +4,14 @@
 mod world;
 
 mod postgres {
+    use std::thread;
     use std::time::Duration;
 
-    use patron_testing::{Cluster, Session, Settings};
+    use patron_testing::{Cluster, Session, Settings, psql_at};
     use tempfile::TempDir;
 
     use super::world::{Answered, Asked, World};
-    use crate::process::{Call, patron};
+    use crate::process::{Call, Server, patron};
 
     #[test]
     fn gone() {
@@ -87,6 +88,25 @@ mod postgres {
         world.expect_what_needs_no_database();
         drop(held);
         world.expect_all_well();
+    }
+
+    /// Whoever waits for the file that says so may send requests at once.
+    #[test]
+    fn a_service_says_that_it_is_ready_when_its_node_may_trust_its_memory() {
+        let cluster = Cluster::start(Settings::default());
+        let url = cluster.create_database();
+        let dir = TempDir::new().unwrap();
+        let data = dir.path().join("data");
+        let start = || Server::start_with(&data, &[], &[("PATRON_DATABASE_URL", &url)]);
+        start().stop();
+        let held = Session::holding(&url, "LOCK TABLE nodes IN ACCESS EXCLUSIVE MODE");
+        thread::scope(|scope| {
+            let started = scope.spawn(start);
+            while psql_at(&url, "SELECT COUNT(*) FROM pg_locks WHERE NOT granted") == "0\n" {}
+            assert!(!data.with_extension("ready").exists());
+            drop(held);
+            started.join().unwrap();
+        });
     }
 
     const READ_ONLY: &str = "ALTER DATABASE patron SET default_transaction_read_only = on";

@@ -220,7 +220,8 @@ impl Server {
             if let Some(status) = child.try_wait().unwrap() {
                 panic!("patron serve ended with {status}: {}", fs::read_to_string(&log).unwrap());
             }
-            assert!(waited < PATIENCE, "patron serve does not get ready");
+            let told = || fs::read_to_string(&log).unwrap();
+            assert!(waited < PATIENCE, "patron serve does not get ready: {}", told());
             // The file system has no event for this that is the same everywhere.
             std::thread::sleep(pause);
             waited += pause;
@@ -301,5 +302,8 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("{}:\n{}", self.log.display(), fs::read_to_string(&self.log).unwrap_or_default());
+        }
     }
 }

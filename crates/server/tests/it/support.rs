@@ -2,6 +2,7 @@
 //! `process.rs` has.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::body::Body;
 use axum::http::Request;
@@ -40,6 +41,7 @@ pub(crate) struct Patron {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) admin: Pat,
     pub(crate) dir: TempDir,
+    is_cut_off: AtomicBool,
 }
 
 /// A PAT that a test may use, with its secret.
@@ -112,12 +114,20 @@ impl Patron {
         // Dropped with the runtime of the test.
         let recorder = Arc::clone(&app.recorder);
         let (never, stop) = tokio::sync::watch::channel(false);
-        follow(&app);
         tokio::spawn(async move {
             let _never = never;
             recorder.run(stop).await;
         });
-        Self { front: Front::new(app.clone()), app, clock, admin, dir }
+        Self::of(app, clock, admin, dir).await
+    }
+
+    /// What this app serves, as soon as it may rely on its memory.
+    pub(crate) async fn of(app: Arc<App>, clock: Arc<ManualClock>, admin: Pat, dir: TempDir) -> Self {
+        follow(&app);
+        let front = Front::new(Arc::clone(&app));
+        let patron = Self { front, app, clock, admin, dir, is_cut_off: AtomicBool::new(false) };
+        patron.trust_memory().await;
+        patron
     }
 
     pub(crate) async fn send(&self, call: Call) -> Reply {
@@ -125,10 +135,20 @@ impl Patron {
         for (name, value) in &call.headers {
             request = request.header(name, value);
         }
+        self.trust_memory().await;
         let answer = self.front.answer(call.peer, request.body(Body::from(call.body)).unwrap()).await;
         let (parts, body) = answer.into_parts();
         let body = body.collect().await.unwrap().to_bytes().to_vec();
         Reply { status: parts.status, headers: parts.headers, body }
+    }
+
+    /// Waits for the lease that the test's clock has leapt over, or that there is not yet. A request would wait for it as
+    /// well, but no longer than a client would, and a machine may be slower than that.
+    async fn trust_memory(&self) {
+        match self.app.memory.trust() {
+            Some(trust) if !self.is_cut_off.load(Ordering::Relaxed) => trust.held().await,
+            _ => {}
+        }
     }
 
     pub(crate) fn pass_seconds(&self, seconds: i64) {
@@ -187,6 +207,7 @@ impl Patron {
 
     /// From now on the database is out of reach, and nothing that is in memory may be relied on any more.
     pub(crate) async fn lose_database(&self) {
+        self.is_cut_off.store(true, Ordering::Relaxed);
         self.app.store.close().await;
         if self.app.store.is_shared() {
             self.clock.advance_millis(Terms::STANDARD.lease().cast_signed());
@@ -227,7 +248,7 @@ pub(crate) struct PatsOfAllKinds {
 }
 
 /// Has Patron follow what others change, as a service does, until the runtime of the test is dropped.
-pub(crate) fn follow(app: &Arc<App>) {
+fn follow(app: &Arc<App>) {
     let app = Arc::clone(app);
     let (never, stop) = tokio::sync::watch::channel(false);
     tokio::spawn(async move {
