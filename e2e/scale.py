@@ -23,6 +23,8 @@ from pathlib import Path
 
 PATS = "/personal-access-tokens/v1"
 TICK = 1_000_000 // os.sysconf("SC_CLK_TCK")
+# Who has one token each. No owner has more than one of those that `cost` asks for, so each is read as well.
+OWNERS = 200
 SETTINGS = "[rate_limits]\nrequests = 0\n[pat_limits]\nper_owner = 10000\n"
 
 
@@ -87,21 +89,37 @@ class Node:
 
 class Bench:
     def __init__(self, patron, url):
-        self.url, self.number, self.idle = url, 0, [0, 0, 0, 0]
+        self.patron, self.url, self.number, self.idle = patron, url, 0, [0, 0, 0, 0]
         self.home = Path(tempfile.mkdtemp(prefix="patron-scale-"))
         (self.home / "patron.toml").write_text(SETTINGS, encoding="utf-8")
         self.nodes = [Node(patron, url, self.home, port) for port in (18301, 18302, 18303)]
         made = json.loads((self.home / "data" / "bootstrap.json").read_text(encoding="utf-8"))
-        status, answer = self.nodes[0].exchange({"id": made["clientId"], "secret": made["clientSecret"]})
-        assert status == 200, answer
-        self.bearer = {"Authorization": "Bearer " + json.loads(answer)["access_token"]}
+        self.admins = self.bearer({"id": made["clientId"], "secret": made["clientSecret"]})
+
+    def admin(self, *arguments):
+        environment = {"PATH": os.environ["PATH"], "PATRON_DATABASE_URL": self.url}
+        environment["PATRON_DATA_DIR"] = str(self.home / "data")
+        return json.loads(subprocess.check_output([self.patron, "admin", *arguments, "--json"], env=environment))
+
+    def owned(self):
+        """A PAT of a new identity's."""
+        self.number += 1
+        name = f"owner-{self.number}"
+        owner = self.admin("identity", "create", "--name", name)
+        return self.admin("pat", "create", "--owner", owner["id"], "--name", name, "--never-expires")
 
     def sql(self, statement):
         return int(subprocess.check_output(["psql", self.url, "-Atc", statement], text=True) or 0)
 
-    def create(self, at=0):
+    def bearer(self, pat):
+        status, answer = self.nodes[0].exchange(pat)
+        assert status == 200, answer
+        return {"Authorization": "Bearer " + json.loads(answer)["access_token"]}
+
+    def create(self, at=0, bearer=None):
         self.number += 1
-        return self.nodes[at].create(self.bearer, f"{self.number}-{threading.get_ident()}-{time.time_ns()}")
+        name = f"{self.number}-{threading.get_ident()}-{time.time_ns()}"
+        return self.nodes[at].create(bearer or self.admins, name)
 
     def database_cpu(self):
         """Microseconds that all processes of this PostgreSQL have used, those that have ended too."""
@@ -179,7 +197,7 @@ class Bench:
     def run(self):
         one = self.nodes[0]
         for _ in range(30):
-            one.delete(self.bearer, self.create())
+            one.delete(self.admins, self.create())
         print("# One at a time")
         pats = [self.create() for _ in range(200)]
         for pat in pats:
@@ -187,27 +205,35 @@ class Bench:
                 assert node.exchange(pat)[0] == 200
         took = []
         for pat in pats:
-            took.append(timed(lambda pat=pat: one.delete(self.bearer, pat)))
+            took.append(timed(lambda pat=pat: one.delete(self.admins, pat)))
             assert [node.exchange(pat)[0] for node in self.nodes] == [401] * 3, "revoked and accepted"
         print(f"deletion, then refused by all three nodes, 200 times: {quantiles(took)}")
 
         print("# What it costs")
         self.cost_of_idling()
+        owned = [self.owned() for _ in range(OWNERS)]
         pats = []
         self.cost("creation", 500, lambda _: pats.append(self.create()))
         self.cost("exchange, the first in 24 hours", 500, lambda n: one.exchange(pats[n]))
         self.cost("exchange, first at this node", 500, lambda n: self.nodes[1].exchange(pats[n]))
+        self.cost("exchange, its owner's first at this node", OWNERS, lambda n: self.nodes[1].exchange(owned[n]))
         self.cost("exchange, known to the node", 5000, lambda n: one.exchange(pats[n % 500]))
-        self.cost("deletion", 500, lambda n: one.delete(self.bearer, pats[n]))
+        self.cost("deletion", 500, lambda n: one.delete(self.admins, pats[n]))
 
         print("# Many at once")
         for clients in (1, 8, 32):
             made = {number: [] for number in range(clients)}
+            bearers = [self.bearer(pat) for pat in owned[:clients]]
             each = 20 if clients == 32 else 50
-            self.at_once("creation", clients, each, lambda k, _, made=made: made[k].append(self.create(k % 3)))
-            self.at_once(
-                "deletion", clients, each, lambda k, n, made=made: self.nodes[k % 3].delete(self.bearer, made[k][n])
-            )
+
+            def create(k, _, made=made, bearers=bearers):
+                made[k].append(self.create(k % 3, bearers[k]))
+
+            def delete(k, n, made=made, bearers=bearers):
+                self.nodes[k % 3].delete(bearers[k], made[k][n])
+
+            self.at_once("creation", clients, each, create)
+            self.at_once("deletion", clients, each, delete)
 
         print("# One node frozen")
         for node in self.nodes:
@@ -215,7 +241,7 @@ class Bench:
         pats = [self.create() for _ in range(3)]
         assert all(self.nodes[2].exchange(pat)[0] == 200 for pat in pats)
         self.nodes[2].process.send_signal(signal.SIGSTOP)
-        took = [timed(lambda pat=pat: one.delete(self.bearer, pat)) for pat in pats]
+        took = [timed(lambda pat=pat: one.delete(self.admins, pat)) for pat in pats]
         self.nodes[2].process.send_signal(signal.SIGCONT)
         self.nodes[2].local = threading.local()
         answers = [self.nodes[2].exchange(pat)[0] for pat in pats]

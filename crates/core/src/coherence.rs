@@ -177,10 +177,9 @@ impl Follower {
 
     /// The number of the registration that is in force, or 0 before the first.
     ///
-    /// Whatever else the node reads, it must read on a server that has all that this memory was told of; the one that
-    /// was followed before may be stale by now, and still be there. So a connection that is opened notes this number,
-    /// then makes sure that the server takes writes and shows the node's row with this `renewals` or a higher one, and
-    /// is used only while the number is still the same.
+    /// What the node reads into its memory, it must read on a server that has all that this memory was told of: one that
+    /// shows the node's row with this `renewals`, or a higher one. The server that was followed before may be stale by
+    /// now, and still be there.
     pub const fn registered(&self) -> i64 {
         self.registered
     }

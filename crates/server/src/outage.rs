@@ -30,7 +30,12 @@ impl Outage {
         let (cause, now) = (error.cause().unwrap_or_default(), Instant::now());
         let is_known = |(told, at): &(String, Instant)| told == cause || now - *at < TOLD_AGAIN;
         if !self.told.as_ref().is_some_and(is_known) {
-            tracing::warn!(cause, "{}", self.begins);
+            // An outage passes by itself, a mistake of ours does not.
+            if let Error::Unavailable { .. } = error {
+                tracing::warn!(cause, "{}", self.begins);
+            } else {
+                tracing::error!(cause, "{}", self.begins);
+            }
             self.told = Some((cause.to_owned(), now));
         }
     }

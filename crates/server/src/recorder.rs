@@ -62,7 +62,7 @@ pub struct Recorder {
 /// What a round has written.
 enum Written {
     Nothing,
-    All,
+    Something,
 }
 
 impl Recorder {
@@ -144,7 +144,7 @@ impl Recorder {
         let nothing = uses.is_empty() && failures.is_empty();
         let result = self.write(uses, failures).await;
         self.ended.send_replace(round);
-        result.map(|()| if nothing { Written::Nothing } else { Written::All })
+        result.map(|()| if nothing { Written::Nothing } else { Written::Something })
     }
 
     async fn write(&self, uses: Vec<Use>, failures: HashMap<Failure, u64>) -> Result<()> {
@@ -204,7 +204,7 @@ impl Recorder {
             };
             match self.round(all).await {
                 Ok(Written::Nothing) => {}
-                Ok(Written::All) => outage.over(),
+                Ok(Written::Something) => outage.over(),
                 Err(error) => outage.failed(&error),
             }
             if stopping {

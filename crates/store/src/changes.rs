@@ -92,6 +92,13 @@ pub(crate) fn enter(tx: &mut Tx, change: Change) {
     tx.notes().changes.push(change.parts());
 }
 
+/// The same for a change of what no memory holds: with one node there is nothing to tell.
+pub(crate) fn enter_for_nodes(tx: &mut Tx, change: Change) {
+    if tx.is_shared() {
+        enter(tx, change);
+    }
+}
+
 /// For a transaction that finds done what it was to do: perhaps a moment ago, by somebody who is not answered yet. Its
 /// own answer then waits for what the other's waits for.
 pub(crate) fn refer(tx: &mut Tx) {
@@ -99,7 +106,7 @@ pub(crate) fn refer(tx: &mut Tx) {
 }
 
 /// Enters what the transaction at hand has noted, as its last statements. From then on no other can enter anything
-/// until this one has ended.
+/// until this one has ended: nothing is waited for but the statements themselves.
 pub(crate) async fn enter_noted(tx: &mut Tx, now: Timestamp) -> Result<()> {
     let Notes { changes, refers } = std::mem::take(tx.notes());
     if !changes.is_empty() {
@@ -110,7 +117,7 @@ pub(crate) async fn enter_noted(tx: &mut Tx, now: Timestamp) -> Result<()> {
         let rows: Vec<_> = (last - many + 1..).zip(changes).map(row).collect();
         ENTRIES.write(tx, &[now.into()], &rows).await?;
         tx.entered(last);
-    } else if refers {
+    } else if refers && tx.is_shared() {
         let last = last(tx).await?;
         tx.entered(last);
     }

@@ -150,7 +150,7 @@ impl Store {
             let (clock, work, behind) = (Arc::clone(&clock), Arc::clone(&work), Arc::clone(&behind));
             Box::pin(async move {
                 let outcome = work(tx).await;
-                if outcome.as_ref().is_err_and(finds_nothing) {
+                if tx.is_shared() && outcome.as_ref().is_err_and(finds_nothing) {
                     let last = changes::last(tx).await?;
                     *behind.lock().unwrap_or_else(PoisonError::into_inner) = Some(last);
                 }

@@ -243,7 +243,8 @@ impl Store {
     /// rests on somebody else's change, which may not have been answered yet.
     pub async fn settle_all(&self) -> Result<()> {
         if self.is_shared() {
-            let last = self.db.read("settle_all", |tx| Box::pin(changes::last(tx))).await?;
+            // A server that was left behind has not got what memory knows of already.
+            let last = self.recall(Lane::Requests, "settle_all", |tx| Box::pin(changes::last(tx))).await?;
             self.settle(last).await;
         }
         Ok(())

@@ -619,7 +619,7 @@ pub(crate) async fn remove(tx: &mut Tx, store: &Store, context: &Context, pat: &
     Ok(())
 }
 
-/// The same for all PATs of an owner, managed ones too, however many there are.
+/// The same for all PATs of an owner, managed ones too.
 pub(crate) async fn remove_all(
     tx: &mut Tx,
     store: &Store,

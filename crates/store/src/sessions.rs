@@ -193,7 +193,7 @@ impl Store {
                     let event = Event::new(Action::IdentityUpdated, Party::identity(id, &who.name))
                         .with("sessionsEnded", ended);
                     audit::record(tx, &store, &Stamp { tenant, context: &context, now }, &event).await?;
-                    changes::enter(tx, Change::Identity(id));
+                    changes::enter_for_nodes(tx, Change::Identity(id));
                 } else {
                     changes::refer(tx);
                 }
@@ -279,8 +279,8 @@ async fn begin(tx: &mut Tx, who: &Identity, hash: SessionHash, now: Timestamp) -
 async fn end(tx: &mut Tx, tenant: TenantKey, hash: SessionHash) -> Result<()> {
     let sql = "DELETE FROM sessions WHERE hash = $1 AND tenant = $2 RETURNING identity";
     match tx.query_opt(sql, &[hash.into(), tenant.into()]).await? {
-        // No memory holds a session. But a node on a server that was left behind goes on until its lease is over.
-        Some(row) => changes::enter(tx, Change::Identity(IdentityId::from_bytes(row.fixed(0)?))),
+        // A node on a server that was left behind goes on until its lease is over.
+        Some(row) => changes::enter_for_nodes(tx, Change::Identity(IdentityId::from_bytes(row.fixed(0)?))),
         None => changes::refer(tx),
     }
     Ok(())

@@ -47,7 +47,8 @@ pub struct Flags {
     /// Where health and metrics are served, or `off` [env: PATRON_MANAGEMENT_LISTEN] [default: 127.0.0.1:9090]
     #[arg(long, global = true, value_name = "ADDRESS:PORT")]
     pub management_listen: Option<OsString>,
-    /// The database, sqlite:PATH [env: PATRON_DATABASE_URL] [default: patron.db in the data folder]
+    /// The database: sqlite:PATH, or postgres://… where several nodes share one (a password belongs into the
+    /// environment) [env: PATRON_DATABASE_URL] [default: patron.db in the data folder]
     #[arg(long, global = true, value_name = "URL")]
     pub database_url: Option<OsString>,
     /// The folder that Patron keeps its files in [env: PATRON_DATA_DIR] [default: patron-data]

@@ -308,6 +308,9 @@ fn a_deletion_that_finds_nothing_waits_for_who_deleted_it() {
 
 #[test]
 fn a_primary_left_behind_is_believed_by_nobody() {
+    // Rounds of requests: there are as many at least.
+    const CUTS: usize = 20;
+    const DELETES: usize = 40;
     let story = Story::begin(true);
     let mut client = story.client();
     let worker = story.cast.workers[0];
@@ -321,7 +324,7 @@ fn a_primary_left_behind_is_believed_by_nobody() {
     client.patch(2, known[2].0, Patch::Name("renamed".to_owned()));
     story.world.database.lock().unwrap().standby().unwrap().resume();
     let end = At::now().plus(Duration::from_secs(8));
-    for round in (0..).take_while(|_| At::now() < end) {
+    for round in (0..).take_while(|&round| round <= DELETES || At::now() < end) {
         let node = round % 3;
         client.list(node, worker);
         for &(pat, token) in &known {
@@ -330,8 +333,8 @@ fn a_primary_left_behind_is_believed_by_nobody() {
         }
         match round {
             // As in a failover: connections end, and are made anew to whichever server there is.
-            20 => story.world.nodes.iter().flat_map(Node::ways).for_each(Proxy::cut),
-            40 => drop(client.delete(node, known[3].0)),
+            CUTS => story.world.nodes.iter().flat_map(Node::ways).for_each(Proxy::cut),
+            DELETES => drop(client.delete(node, known[3].0)),
             _ => {}
         }
     }

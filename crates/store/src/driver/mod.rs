@@ -312,6 +312,11 @@ impl Tx {
         Self { session, notes: Notes::default(), entered: None }
     }
 
+    /// As [`Database::is_shared`].
+    pub fn is_shared(&self) -> bool {
+        matches!(self.session, DriverSession::Postgres(_))
+    }
+
     /// Runs a statement that returns no rows; the number of rows that it changed.
     pub async fn execute(&mut self, sql: &'static str, params: &[Value]) -> Result<u64> {
         match &mut self.session {

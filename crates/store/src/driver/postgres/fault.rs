@@ -34,7 +34,7 @@ impl Fault {
     }
 
     fn classed(code: &SqlState, cause: String) -> Self {
-        // Of the last, the other was nobody: this process stood still for so long that the server ended the transaction.
+        // The last has no other transaction behind it: this process stood still for so long that the server ended its own.
         const CONFLICTS: [SqlState; 3] = [
             SqlState::T_R_SERIALIZATION_FAILURE,
             SqlState::T_R_DEADLOCK_DETECTED,

@@ -34,6 +34,9 @@ use super::{BoxFuture, DriverSession, Lane, Options, Side, Tx};
 /// the server's process stays busy with it, so its connection is not replaced by another one meanwhile, unless the
 /// service turns to another server.
 const COMMIT_LIMIT: Duration = Duration::from_mins(1);
+/// How long a commit may still take once its connection is not to be used any more. A server that is well is done with it
+/// by then: the follower may have lost nothing but a connection of its own.
+const COMMIT_GRACE: Duration = Duration::from_secs(1);
 /// How long after a conflict the transactions of this process that write run one after the other, and how long one of
 /// them waits for that.
 const CONTENDED: Duration = Duration::from_millis(200);
@@ -300,6 +303,15 @@ enum Lost {
     Unknown(Fault),
 }
 
+impl Lost {
+    /// The same of what has only read: there was nothing to keep.
+    fn undone(self) -> Self {
+        match self {
+            Self::Undone(fault) | Self::Unknown(fault) => Self::Undone(fault),
+        }
+    }
+}
+
 impl Shared {
     /// Runs a transaction until it is done, fails by itself, or there is no more time.
     async fn transact<T, F>(&self, asked: Asked, work: F) -> Result<T>
@@ -359,17 +371,27 @@ impl Shared {
         F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + Sync,
     {
         let Asked { lane, name, mode, deadline } = asked;
-        let late = || Lost::Undone(too_long(name));
-        let begun = timeout_at(deadline, self.begin(lane, name, mode)).await.map_err(|_| late())?;
-        let mut tx = Tx::new(DriverSession::Postgres(begun.map_err(Lost::Undone)?));
-        let outcome = timeout_at(deadline, work(&mut tx)).await.map_err(|_| late())?;
+        // A server that is hung answers nothing, not even that it is: whoever is at work on it learns from the
+        // follower that there may be another.
+        let generation = Generation::now(&self.generation);
+        let worked = async {
+            let mut tx = Tx::new(DriverSession::Postgres(self.begin(lane, name, mode).await?));
+            let outcome = work(&mut tx).await;
+            Ok((tx, outcome))
+        };
+        let worked = match select(pin!(timeout_at(deadline, worked)), pin!(generation.over())).await {
+            Either::Left((worked, _)) => worked.map_err(|_| too_long(name)),
+            Either::Right(_) => Err(Fault::broken(format!("{name}: the connections were given up"))),
+        };
+        let (tx, outcome) = worked.and_then(|worked| worked).map_err(Lost::Undone)?;
         let Tx { session: DriverSession::Postgres(session), entered, .. } = tx else {
             let cause = format!("{name}: the transaction was exchanged for another one");
             return Err(Lost::Undone(Fault::Mistake(cause)));
         };
         match (session.fault().cloned(), outcome) {
             (None, Ok(value)) => {
-                self.commit(session, name, entered.is_some() && self.notifies).await?;
+                let committed = self.commit(session, name, entered.is_some() && self.notifies).await;
+                committed.map_err(|lost| if mode == Mode::Read { lost.undone() } else { lost })?;
                 Ok(Ok(value))
             }
             (Some(fault @ Fault::Mistake(_)), Ok(_)) => {
@@ -390,7 +412,11 @@ impl Shared {
     async fn commit(&self, session: Session, name: &'static str, notify: bool) -> Result<(), Lost> {
         let committed = {
             let commit = pin!(timeout(COMMIT_LIMIT, session.commit(notify)));
-            match select(commit, pin!(session.outlives_its_generation())).await {
+            let given_up = async {
+                session.outlives_its_generation().await;
+                sleep(COMMIT_GRACE).await;
+            };
+            match select(commit, pin!(given_up)).await {
                 Either::Left((committed, _)) => committed,
                 // The server that it waits for is no longer the one.
                 Either::Right(((), _)) => return Err(Lost::Unknown(too_long(name))),

@@ -37,6 +37,15 @@ impl Generation {
     fn is_current(&self) -> bool {
         *self.current.borrow() == self.taken
     }
+
+    /// Ends when there is another one.
+    pub(super) async fn over(&self) {
+        let mut current = self.current.clone();
+        if current.wait_for(|generation| *generation != self.taken).await.is_err() {
+            // The database is closed. What is under way ends by itself.
+            std::future::pending::<()>().await;
+        }
+    }
 }
 
 /// A connection that was taken from the pool for one transaction. Without a connection, every statement is unavailable.
@@ -98,12 +107,7 @@ impl Session {
 
     /// Ends when the connection is no longer to be used, if that comes before it is given back.
     pub(super) async fn outlives_its_generation(&self) {
-        let mut current = self.generation.current.clone();
-        let taken = self.generation.taken;
-        if current.wait_for(|generation| *generation != taken).await.is_err() {
-            // The database is closed. What is under way ends by itself.
-            std::future::pending::<()>().await;
-        }
+        self.generation.over().await;
     }
 
     pub(super) fn fault(&self) -> Option<&Fault> {

@@ -2,10 +2,13 @@
 
 mod postgres {
     use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
     use std::time::Duration;
 
     use patron_core::{Error, Result};
     use patron_testing::{Cluster, Proxy, Session, Settings, database_url};
+
+    use tokio::sync::Notify;
 
     use crate::driver::{Database, Options, Value};
 
@@ -198,12 +201,78 @@ mod postgres {
         assert_eq!(number(&db, "SELECT COUNT(*) FROM t").await, 1);
     }
 
+    /// A follower has found that its server hangs.
+    #[tokio::test]
+    async fn what_is_under_way_begins_again_when_connections_are_given_up() {
+        let db = open(&database_url()).await;
+        script(&db, "CREATE TABLE t (n BIGINT)").await.unwrap();
+        let (first, hangs) = (Arc::new(AtomicBool::new(true)), Arc::new(Notify::new()));
+        let told = Arc::clone(&hangs);
+        let insert = db.write("insert", move |tx| {
+            let (first, hangs) = (Arc::clone(&first), Arc::clone(&hangs));
+            Box::pin(async move {
+                tx.execute("INSERT INTO t VALUES (1)", &[]).await?;
+                if first.swap(false, Ordering::Relaxed) {
+                    hangs.notify_one();
+                    std::future::pending::<()>().await;
+                }
+                Ok(())
+            })
+        });
+        let give_up = async {
+            told.notified().await;
+            db.reconnect();
+        };
+        tokio::join!(insert, give_up).0.unwrap();
+        assert_eq!(number(&db, "SELECT COUNT(*) FROM t").await, 1);
+    }
+
+    /// A follower has lost nothing but its own connection.
+    #[tokio::test]
+    async fn a_commit_under_way_is_waited_for_a_moment_when_connections_are_given_up() {
+        let db = Arc::new(open(&database_url()).await);
+        script(&db, "CREATE TABLE t (n BIGINT)").await.unwrap();
+        let within = Arc::clone(&db);
+        let insert = db.write("insert", move |tx| {
+            let db = Arc::clone(&within);
+            Box::pin(async move {
+                tx.execute("INSERT INTO t VALUES (1)", &[]).await?;
+                db.reconnect();
+                Ok(())
+            })
+        });
+        insert.await.unwrap();
+        assert_eq!(number(&db, "SELECT COUNT(*) FROM t").await, 1);
+    }
+
+    #[tokio::test]
+    async fn what_only_reads_begins_again_when_its_connection_is_lost_at_the_end() {
+        let cluster = Cluster::start(Settings::default());
+        let way = Arc::new(Proxy::to(cluster.address()));
+        cluster.psql("postgres", "CREATE DATABASE d");
+        let db = open(&cluster.url_through(way.address(), "d")).await;
+        let reads = Arc::new(AtomicU32::new(0));
+        let count = Arc::clone(&reads);
+        let read = db.read("read", move |tx| {
+            let (way, reads) = (Arc::clone(&way), Arc::clone(&reads));
+            Box::pin(async move {
+                tx.query("SELECT 1", &[]).await?;
+                if reads.fetch_add(1, Ordering::Relaxed) == 0 {
+                    way.cut();
+                }
+                Ok(())
+            })
+        });
+        read.await.unwrap();
+        assert_eq!(count.load(Ordering::Relaxed), 2);
+    }
+
     #[tokio::test]
     async fn a_server_that_does_not_answer_is_waited_for_no_longer_than_that() {
         let cluster = Cluster::start(Settings::default());
         let way = Proxy::to(cluster.address());
         cluster.psql("postgres", "CREATE DATABASE d");
-        let options = Options { busy_timeout: Duration::from_millis(300), ..Options::default() };
+        let options = Options { busy_timeout: Duration::from_secs(3), ..Options::default() };
         let db = Database::open(&cluster.url_through(way.address(), "d"), options).await.unwrap();
         script(&db, "CREATE TABLE t (n BIGINT)").await.unwrap();
         way.stall();
@@ -223,7 +292,7 @@ mod postgres {
         cluster.psql("postgres", "CREATE DATABASE d");
         let [one, other] = ways.each_ref().map(|way| way.address().to_string());
         let url = cluster.url_through(ways[0].address(), "d").replace(&one, &format!("{one},{other}"));
-        let options = Options { busy_timeout: Duration::from_millis(300), ..Options::default() };
+        let options = Options { busy_timeout: Duration::from_secs(3), ..Options::default() };
         let db = Database::open(&url, options).await.unwrap();
         db.reconnect();
         assert_eq!(number(&db, "SELECT 1").await, 1);
