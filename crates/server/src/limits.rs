@@ -98,8 +98,10 @@ pub const EXPIRED_AT_ONCE: u32 = 500;
 pub const ROWS: u32 = 500;
 /// Different failures that are counted apart between two writes to the audit trail; the rest is counted as one.
 pub const DIFFERENT_FAILURES: usize = 1_000;
+/// How long a use may wait in memory before it is written.
+pub const RECORD_INTERVAL: Duration = Duration::from_millis(500);
 /// How long an answer waits for the uses that it shows to be written.
-pub const SETTLE_TIMEOUT: Duration = Duration::from_millis(250);
+pub const SETTLE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Uses that may wait while the database is out of reach; further ones are dropped, which the log says.
 pub const WAITING_USES: usize = 100_000;
 /// How long a request waits for the lease on memory to be renewed, before it is told 503.

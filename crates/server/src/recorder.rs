@@ -25,8 +25,6 @@ use tokio::sync::{Notify, watch};
 use crate::limits::{DIFFERENT_FAILURES, SETTLE_TIMEOUT, WAITING_USES};
 use crate::outage::Outage;
 
-/// How long a use may wait in memory.
-const INTERVAL: Duration = Duration::from_millis(500);
 /// Failures are counted over this many intervals, unless somebody looks at the trail.
 const FAILURE_INTERVALS: u32 = 10;
 /// Stands for a client id that cannot be one.
@@ -188,13 +186,13 @@ impl Recorder {
         }
     }
 
-    /// Writes what waits, again and again, until `stop` says so, and then once more.
-    pub async fn run(&self, mut stop: watch::Receiver<bool>) {
+    /// Writes what waits, at these intervals and when somebody wants to see it, until `stop` says so, and then once more.
+    pub async fn run(&self, interval: Duration, mut stop: watch::Receiver<bool>) {
         let mut intervals = 0;
         let mut outage = Outage::new("uses cannot be recorded yet", "uses are recorded again");
         loop {
             let (all, stopping) = tokio::select! {
-                () = tokio::time::sleep(INTERVAL) => {
+                () = tokio::time::sleep(interval) => {
                     intervals += 1;
                     (intervals % FAILURE_INTERVALS == 0, false)
                 }

@@ -18,6 +18,7 @@ use super::{Failed, Session, bootstrap};
 use crate::app::App;
 use crate::config::{Settings, Source};
 use crate::front::Front;
+use crate::limits::RECORD_INTERVAL;
 use crate::listener::Bounds;
 use crate::system::SystemSteadyClock;
 use crate::{follower, housekeeping, listener, management, reconcile, telemetry};
@@ -81,7 +82,7 @@ pub(super) async fn run(mut session: Session, args: Serve) -> Result<(), Failed>
         last.spawn("reconciler", reconcile::run(Arc::clone(&app), finished.clone()));
     }
     let recorder = Arc::clone(&app.recorder);
-    last.spawn("recorder", async move { recorder.run(finished).await });
+    last.spawn("recorder", async move { recorder.run(RECORD_INTERVAL, finished).await });
 
     tracing::info!(addr = %address, management = ?management_address, "listening");
     let announced = async {

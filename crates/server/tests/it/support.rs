@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::Request;
@@ -116,7 +117,8 @@ impl Patron {
         let (never, stop) = tokio::sync::watch::channel(false);
         tokio::spawn(async move {
             let _never = never;
-            recorder.run(stop).await;
+            // Nothing is written for the time that passes here: only when it is asked for.
+            recorder.run(Duration::MAX, stop).await;
         });
         Self::of(app, clock, admin, dir).await
     }
