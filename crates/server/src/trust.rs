@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use patron_core::clock::SteadyClock;
 use patron_core::coherence::Steady;
 use patron_core::{Error, Result};
+use patron_store::patience::Patience;
 use tokio::sync::{Notify, watch};
 
 use crate::limits::TRUST_TIMEOUT;
@@ -49,7 +50,7 @@ impl Trust {
     /// [`Error::Unavailable`] when it is not renewed: what others have revoked meanwhile is not known here.
     pub async fn require(&self) -> Result<()> {
         let over = || Error::unavailable("the lease on what is in memory is over and could not be renewed");
-        tokio::time::timeout(TRUST_TIMEOUT, self.held()).await.map_err(|_| over())
+        Patience::new(TRUST_TIMEOUT).wait(self.held()).await.ok_or_else(over)
     }
 
     /// Waits until it lasts, however long that takes.

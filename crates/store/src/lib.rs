@@ -17,6 +17,7 @@ mod insert;
 pub mod keys;
 pub mod migrate;
 pub mod nodes;
+pub mod patience;
 pub mod pats;
 pub mod sessions;
 pub mod tenants;

@@ -13,6 +13,7 @@ use tokio::time::{sleep, timeout};
 use crate::Store;
 use crate::changes::{self, Changes, Place};
 use crate::driver::{Lane, Notifications, Open, Row, Tx};
+use crate::patience::Patience;
 
 /// How long a change that waits rests before it looks at the nodes' rows once more, at first and at most. A node needs
 /// a reading, a writing and a wait for the disk to apply an entry.
@@ -154,7 +155,8 @@ impl Store {
             registered.wait_for(|registered| registered.is_none_or(|registration| !registration.is_lost));
         let lost =
             || Error::unavailable("this node has lost sight of the others and has not registered anew");
-        timeout(REGISTRATION_PATIENCE, held).await.map_err(|_| lost())?.map(drop).map_err(|_| lost())
+        let held = Patience::new(REGISTRATION_PATIENCE).wait(held).await;
+        held.ok_or_else(lost)?.map(drop).map_err(|_| lost())
     }
 
     /// Deletes a row, if it is still of this renewal.

@@ -20,6 +20,8 @@ use crate::callers::{
 use crate::support::{Call, Pat, Patron, Reply, pat_id};
 
 const PATS: &str = "/personal-access-tokens/v1";
+/// The name of what requests are tried on.
+const TARGET: &str = "target";
 /// Patron's own levels that have what everyone has.
 const PLAIN: [&str; 7] = [
     "CERT_ADMIN",
@@ -84,25 +86,36 @@ impl<'a> Row<'a> {
         row
     }
 
-    /// Leaves the credential and four targets, whatever was there before.
+    /// Leaves the credential and four targets, whatever was there before. Targets that are as they were made stay.
     async fn restore(&mut self) {
-        for (id, ..) in self.pats().await {
-            if id != self.credential.id && id != self.patron.admin.id {
-                self.patron.revoke_pat(TenantName::DEFAULT, &id).await;
+        let (mut kept, mut gone) = (Vec::new(), Vec::new());
+        for (id, name, scope, expiry) in self.pats().await {
+            let as_made = name == TARGET && scope == [DEFAULT] && expiry.is_none();
+            if as_made && self.targets.contains(&id) {
+                kept.push(id);
+            } else if id != self.credential.id && id != self.patron.admin.id {
+                gone.push(id);
             }
         }
-        self.patron.change(&self.other, |other| other.levels.clear()).await.unwrap();
-        let mut made = Vec::new();
+        for id in gone {
+            self.patron.revoke_pat(TenantName::DEFAULT, &id).await;
+        }
+        if !self.levels_of_other().await.is_empty() {
+            self.patron.change(&self.other, |other| other.levels.clear()).await.unwrap();
+        }
+        let mut targets = Vec::new();
         for managed in [false, true] {
             for owner in [&self.caller, &self.other] {
-                made.push(if managed {
-                    self.patron.managed_pat(owner, "target", &[DEFAULT]).await
-                } else {
-                    self.patron.pat(owner, "target", &[DEFAULT]).await
+                let old = self.targets.get(targets.len()).filter(|id| kept.contains(id));
+                targets.push(match old {
+                    Some(id) => id.clone(),
+                    None if managed => self.patron.managed_pat(owner, TARGET, &[DEFAULT]).await.id,
+                    None => self.patron.pat(owner, TARGET, &[DEFAULT]).await.id,
                 });
             }
         }
-        self.targets = made.into_iter().map(|pat| pat.id).chain([UNKNOWN.to_owned()]).collect();
+        targets.push(UNKNOWN.to_owned());
+        self.targets = targets;
     }
 
     /// Every PAT there is: id, name, scopes, expiry.

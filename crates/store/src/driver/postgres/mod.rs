@@ -21,7 +21,7 @@ use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, PoolError
 use futures_util::future::{Either, select, try_join_all};
 use patron_core::{Error, Result};
 use tokio::sync::{Mutex, MutexGuard, watch};
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout};
 
 use self::address::Address;
 use self::fault::Fault;
@@ -29,6 +29,7 @@ pub use self::listen::Notifications;
 use self::session::Generation;
 pub(super) use self::session::Session;
 use super::{BoxFuture, DriverSession, Lane, Options, Side, Tx};
+use crate::patience::Patience;
 
 /// How long a commit may take after its caller has given up on it. One that waits for a standby cannot be undone, and
 /// the server's process stays busy with it, so its connection is not replaced by another one meanwhile, unless the
@@ -120,8 +121,7 @@ impl Postgres {
         let pool = pool_of(&address, options.connections.max(1), options.busy_timeout)?;
         let nodes = pool_of(&address, NODES, options.busy_timeout)?;
         let patience = options.busy_timeout;
-        let notifies = timeout(patience, look(&pool)).await;
-        let notifies = notifies.map_err(|_| Error::unavailable("the database server does not answer"))?;
+        let notifies = Patience::new(patience).wait(look(&pool)).await.ok_or_else(no_answer)?;
         let notifies = notifies.map_err(|fault| fault.error())?;
         let generation = watch::Sender::new(0);
         let shared = Shared {
@@ -165,9 +165,9 @@ impl Postgres {
         if !self.shared.notifies {
             return Err(Error::internal("the database server does not know LISTEN"));
         }
-        let opened = timeout(self.shared.patience, Notifications::open(&self.shared.address)).await;
-        let opened = opened.map_err(|_| Error::unavailable("the database server does not answer"))?;
-        opened.map_err(|fault| fault.error())
+        let opened =
+            Patience::new(self.shared.patience).wait(Notifications::open(&self.shared.address)).await;
+        opened.ok_or_else(no_answer)?.map_err(|fault| fault.error())
     }
 
     /// Begins a transaction in the caller's own hands.
@@ -194,9 +194,8 @@ impl Postgres {
     /// Opens the connections that nodes wait for each other on: a server that takes no more later on refuses none of them.
     pub(super) async fn connect_nodes(&self) -> Result<()> {
         let all = try_join_all((0..NODES).map(|_| connect(&self.shared.nodes)));
-        let opened = timeout(self.shared.patience, all).await;
-        let opened = opened.map_err(|_| Error::unavailable("the database server does not answer"))?;
-        opened.map(drop).map_err(|fault| fault.error())
+        let opened = Patience::new(self.shared.patience).wait(all).await;
+        opened.ok_or_else(no_answer)?.map(drop).map_err(|fault| fault.error())
     }
 
     pub(super) fn try_another_server(&self) {
@@ -221,16 +220,16 @@ impl Postgres {
         F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + Sync + 'static,
         T: Send + 'static,
     {
-        let (shared, deadline) = (Arc::clone(&self.shared), Instant::now() + patience);
-        let asked = Asked { lane, name, mode, deadline };
+        let (shared, mut patience) = (Arc::clone(&self.shared), Patience::new(patience));
+        let asked = Asked { lane, name, mode, patience };
         let task = tokio::spawn(async move { shared.transact(asked, work).await });
-        match timeout_at(deadline, task).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(error)) if error.is_panic() => {
+        match patience.wait(task).await {
+            Some(Ok(outcome)) => outcome,
+            Some(Err(error)) if error.is_panic() => {
                 Err(Error::internal(format!("{name}: the transaction panicked")))
             }
-            Ok(Err(_)) => Err(Error::unavailable(format!("{name}: the service is stopping"))),
-            Err(_) => Err(too_long(name).error()),
+            Some(Err(_)) => Err(Error::unavailable(format!("{name}: the service is stopping"))),
+            None => Err(too_long(name).error()),
         }
     }
 }
@@ -282,6 +281,10 @@ async fn connect(pool: &Pool) -> Result<deadpool_postgres::Object, Fault> {
     })
 }
 
+fn no_answer() -> Error {
+    Error::unavailable("the database server does not answer")
+}
+
 fn too_long(name: &str) -> Fault {
     Fault::broken(format!("{name}: the database took too long"))
 }
@@ -292,7 +295,7 @@ struct Asked {
     lane: Lane,
     name: &'static str,
     mode: Mode,
-    deadline: Instant,
+    patience: Patience,
 }
 
 /// Why an attempt has come to nothing.
@@ -318,14 +321,14 @@ impl Shared {
     where
         F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + Sync,
     {
-        let deadline = asked.deadline;
+        let mut patience = asked.patience;
         let mut turn = if self.is_contended(asked.mode) { self.take_turn().await } else { None };
         let (mut conflicts, mut taken, mut broken, mut rest) = (0, false, 0, FIRST_REST);
         loop {
-            let fault = match self.attempt(asked, &work).await {
+            let fault = match self.attempt(asked, &mut patience, &work).await {
                 Ok(outcome) => return outcome,
                 Err(Lost::Unknown(fault)) => return Err(fault.error()),
-                Err(Lost::Undone(fault)) if Instant::now() >= deadline => return Err(fault.error()),
+                Err(Lost::Undone(fault)) if patience.is_over() => return Err(fault.error()),
                 Err(Lost::Undone(fault)) => fault,
             };
             // What was taken a moment ago by another is seen the second time. A connection may be lost for no better reason
@@ -366,11 +369,11 @@ impl Shared {
     }
 
     /// Runs a transaction once. The inner result is what `work` has answered and what was kept, if it is `Ok`.
-    async fn attempt<T, F>(&self, asked: Asked, work: &F) -> Result<Result<T>, Lost>
+    async fn attempt<T, F>(&self, asked: Asked, patience: &mut Patience, work: &F) -> Result<Result<T>, Lost>
     where
         F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + Sync,
     {
-        let Asked { lane, name, mode, deadline } = asked;
+        let Asked { lane, name, mode, .. } = asked;
         // A server that is hung answers nothing, not even that it is: whoever is at work on it learns from the
         // follower that there may be another.
         let generation = Generation::now(&self.generation);
@@ -379,8 +382,8 @@ impl Shared {
             let outcome = work(&mut tx).await;
             Ok((tx, outcome))
         };
-        let worked = match select(pin!(timeout_at(deadline, worked)), pin!(generation.over())).await {
-            Either::Left((worked, _)) => worked.map_err(|_| too_long(name)),
+        let worked = match select(pin!(patience.wait(worked)), pin!(generation.over())).await {
+            Either::Left((worked, _)) => worked.ok_or_else(|| too_long(name)),
             Either::Right(_) => Err(Fault::broken(format!("{name}: the connections were given up"))),
         };
         let (tx, outcome) = worked.and_then(|worked| worked).map_err(Lost::Undone)?;
