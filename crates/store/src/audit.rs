@@ -217,22 +217,21 @@ impl Store {
             Some(Place { created, seq }) if created.millis() <= end => (created.millis(), seq),
             _ => (end, i64::MAX),
         };
-        self.db
-            .read("audit_page", move |tx| {
-                let sql = selection.page();
-                let mut values = vec![
-                    selection.tenant.into(),
-                    created.into(),
-                    seq.into(),
-                    (*selection.created.start()).into(),
-                    limit.into(),
-                ];
-                values.extend(selection.common.clone().map(|common| match common {
-                    Common::Actor(text) | Common::Target(text) | Common::TechnicalName(text) => text.into(),
-                }));
-                Box::pin(async move { tx.query(sql, &values).await?.iter().map(recorded).collect() })
-            })
-            .await
+        self.read("audit_page", move |tx| {
+            let sql = selection.page();
+            let mut values = vec![
+                selection.tenant.into(),
+                created.into(),
+                seq.into(),
+                (*selection.created.start()).into(),
+                limit.into(),
+            ];
+            values.extend(selection.common.clone().map(|common| match common {
+                Common::Actor(text) | Common::Target(text) | Common::TechnicalName(text) => text.into(),
+            }));
+            Box::pin(async move { tx.query(sql, &values).await?.iter().map(recorded).collect() })
+        })
+        .await
     }
 
     /// Records failures, each with the number of times it was seen since the last call.

@@ -156,7 +156,7 @@ impl Store {
 
     /// The identity of this id in the tenant.
     pub async fn identity(&self, tenant: TenantKey, id: IdentityId) -> Result<Option<Identity>> {
-        self.db.read("identity", move |tx| Box::pin(async move { find(tx, tenant, id).await })).await
+        self.read("identity", move |tx| Box::pin(async move { find(tx, tenant, id).await })).await
     }
 
     /// The identity of this id in any tenant: for authentication alone.
@@ -175,12 +175,11 @@ impl Store {
         if !could_be_name(&name) {
             return Ok(None);
         }
-        self.db
-            .read("identity_named", move |tx| {
-                let name = name.clone();
-                Box::pin(async move { find_by_name(tx, tenant, &name).await })
-            })
-            .await
+        self.read("identity_named", move |tx| {
+            let name = name.clone();
+            Box::pin(async move { find_by_name(tx, tenant, &name).await })
+        })
+        .await
     }
 
     /// Up to `limit` identities of the tenant in this order, after the one that a page before ended with.
@@ -192,12 +191,11 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<Identity>> {
         let (text, id) = order.after(after);
-        self.db
-            .read("identities_page", move |tx| {
-                let values = [tenant.into(), text.as_str().into(), id.into(), limit.into()];
-                Box::pin(async move { tx.query(order.page(), &values).await?.iter().map(identity).collect() })
-            })
-            .await
+        self.read("identities_page", move |tx| {
+            let values = [tenant.into(), text.as_str().into(), id.into(), limit.into()];
+            Box::pin(async move { tx.query(order.page(), &values).await?.iter().map(identity).collect() })
+        })
+        .await
     }
 
     /// Changes an identity's levels or whether it is enabled, to what `decide` makes of it. Disabling ends its

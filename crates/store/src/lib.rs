@@ -144,12 +144,15 @@ impl Store {
         T: Send + 'static,
     {
         self.require_registration().await?;
+        let registered = self.registered();
         let (clock, work) = (Arc::clone(&self.clock), Arc::new(work));
         let found_nothing = Arc::new(Mutex::new(None));
         let behind = Arc::clone(&found_nothing);
         let written = self.db.write(name, move |tx| {
             let (clock, work, behind) = (Arc::clone(&clock), Arc::clone(&work), Arc::clone(&behind));
             Box::pin(async move {
+                // It would not be committed there, but what is not there would be missed.
+                nodes::refuse_left_behind(tx, registered).await?;
                 let outcome = work(tx).await;
                 if tx.is_shared() && outcome.as_ref().is_err_and(finds_nothing) {
                     let last = changes::last(tx).await?;
@@ -173,7 +176,16 @@ impl Store {
         outcome
     }
 
-    /// Reads what will be kept in memory, on a server that has this process's registration.
+    /// Reads what is shown, on a server that has this process's registration.
+    async fn read<T, F>(&self, name: &'static str, work: F) -> Result<T>
+    where
+        F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        self.recall(Lane::Requests, name, work).await
+    }
+
+    /// The same of what will be kept in memory, on connections of whichever lane.
     async fn recall<T, F>(&self, lane: Lane, name: &'static str, work: F) -> Result<T>
     where
         F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + Sync + 'static,

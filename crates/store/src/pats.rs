@@ -164,7 +164,7 @@ impl Store {
 
     /// The PAT of this id in the tenant.
     pub async fn pat(&self, tenant: TenantKey, id: PatId) -> Result<Option<Pat>> {
-        self.db.read("pat", move |tx| Box::pin(async move { find(tx, tenant, id).await })).await
+        self.read("pat", move |tx| Box::pin(async move { find(tx, tenant, id).await })).await
     }
 
     /// The PAT of this id in any tenant, with the hash of its secret: for authentication alone.
@@ -275,74 +275,72 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<Pat>> {
         let (created, id) = after.unwrap_or((Timestamp::MIN, PatId::from_bytes([0; 16])));
-        self.db
-            .read("pats_page", move |tx| {
-                let filter = &selection.filter;
-                let ranges = filter.ranges();
-                let (low, high) = match (ranges.first(), ranges.last()) {
-                    (Some(first), Some(last)) => (*first.start(), *last.end()),
-                    _ => (1, 0),
-                };
-                let mut values = vec![
-                    selection.tenant.into(),
-                    created.into(),
-                    id.into(),
-                    selection.managed.into(),
-                    filter.includes_null().into(),
-                    low.into(),
-                    high.into(),
-                    limit.into(),
-                ];
-                let sql = if let Some(owner) = selection.owner {
-                    values.push(owner.into());
-                    select_pat!(
-                        "WHERE p.tenant = $1 AND (p.created, p.id) > ($2, $3) AND (p.managed = 0 OR $4 = 1) ",
-                        "AND CASE WHEN p.last_used IS NULL THEN $5 = 1 ELSE p.last_used BETWEEN $6 AND $7 END ",
-                        "AND p.owner = $9 ORDER BY p.created, p.id LIMIT $8"
-                    )
-                } else {
-                    select_pat!(
-                        "WHERE p.tenant = $1 AND (p.created, p.id) > ($2, $3) AND (p.managed = 0 OR $4 = 1) ",
-                        "AND CASE WHEN p.last_used IS NULL THEN $5 = 1 ELSE p.last_used BETWEEN $6 AND $7 END ",
-                        "ORDER BY p.created, p.id LIMIT $8"
-                    )
-                };
-                Box::pin(async move { tx.query(sql, &values).await?.iter().map(pat).collect() })
-            })
-            .await
+        self.read("pats_page", move |tx| {
+            let filter = &selection.filter;
+            let ranges = filter.ranges();
+            let (low, high) = match (ranges.first(), ranges.last()) {
+                (Some(first), Some(last)) => (*first.start(), *last.end()),
+                _ => (1, 0),
+            };
+            let mut values = vec![
+                selection.tenant.into(),
+                created.into(),
+                id.into(),
+                selection.managed.into(),
+                filter.includes_null().into(),
+                low.into(),
+                high.into(),
+                limit.into(),
+            ];
+            let sql = if let Some(owner) = selection.owner {
+                values.push(owner.into());
+                select_pat!(
+                    "WHERE p.tenant = $1 AND (p.created, p.id) > ($2, $3) AND (p.managed = 0 OR $4 = 1) ",
+                    "AND CASE WHEN p.last_used IS NULL THEN $5 = 1 ELSE p.last_used BETWEEN $6 AND $7 END ",
+                    "AND p.owner = $9 ORDER BY p.created, p.id LIMIT $8"
+                )
+            } else {
+                select_pat!(
+                    "WHERE p.tenant = $1 AND (p.created, p.id) > ($2, $3) AND (p.managed = 0 OR $4 = 1) ",
+                    "AND CASE WHEN p.last_used IS NULL THEN $5 = 1 ELSE p.last_used BETWEEN $6 AND $7 END ",
+                    "ORDER BY p.created, p.id LIMIT $8"
+                )
+            };
+            Box::pin(async move { tx.query(sql, &values).await?.iter().map(pat).collect() })
+        })
+        .await
     }
 
     /// How many PATs a selection holds.
     pub async fn pats_count(&self, selection: Selection) -> Result<u64> {
-        self.db
-            .read("pats_count", move |tx| {
-                let selection = selection.clone();
-                Box::pin(async move {
-                    let mut total = 0;
-                    // The filter's ranges are apart from each other, and null is in none of them.
-                    let null = selection.filter.includes_null().then_some((true, 1, 0));
-                    let ranges =
-                        selection.filter.ranges().iter().map(|range| (false, *range.start(), *range.end()));
-                    for (null, low, high) in ranges.chain(null) {
-                        let mut values = vec![
-                            selection.tenant.into(),
-                            selection.managed.into(),
-                            null.into(),
-                            low.into(),
-                            high.into(),
-                        ];
-                        values.extend(selection.owner.map(Into::into));
-                        let sql = if selection.owner.is_some() {
-                            count_pats!("AND owner = $6")
-                        } else {
-                            count_pats!("")
-                        };
-                        total += tx.query_opt(sql, &values).await?.map_or(Ok(0), |row| row.int(0))?;
-                    }
-                    u64::try_from(total).map_err(Error::internal)
-                })
+        self.read("pats_count", move |tx| {
+            let selection = selection.clone();
+            Box::pin(async move {
+                let mut total = 0;
+                // The filter's ranges are apart from each other, and null is in none of them.
+                let null = selection.filter.includes_null().then_some((true, 1, 0));
+                let ranges =
+                    selection.filter.ranges().iter().map(|range| (false, *range.start(), *range.end()));
+                for (null, low, high) in ranges.chain(null) {
+                    let mut values = vec![
+                        selection.tenant.into(),
+                        selection.managed.into(),
+                        null.into(),
+                        low.into(),
+                        high.into(),
+                    ];
+                    values.extend(selection.owner.map(Into::into));
+                    let sql = if selection.owner.is_some() {
+                        count_pats!("AND owner = $6")
+                    } else {
+                        count_pats!("")
+                    };
+                    total += tx.query_opt(sql, &values).await?.map_or(Ok(0), |row| row.int(0))?;
+                }
+                u64::try_from(total).map_err(Error::internal)
             })
-            .await
+        })
+        .await
     }
 
     /// Records uses: `lastUsed` moves where it is due, and each move is audited. Of many, those that come first may be

@@ -74,12 +74,11 @@ impl Store {
 
     /// The tenant of this name.
     pub async fn tenant(&self, name: String) -> Result<Option<Tenant>> {
-        self.db
-            .read("tenant", move |tx| {
-                let name = name.clone();
-                Box::pin(async move { find_by_name(tx, &name).await })
-            })
-            .await
+        self.read("tenant", move |tx| {
+            let name = name.clone();
+            Box::pin(async move { find_by_name(tx, &name).await })
+        })
+        .await
     }
 
     /// All tenants, by name.

@@ -85,24 +85,23 @@ impl Store {
         if !could_be_name(&search.text) {
             return Ok((Vec::new(), 0));
         }
-        self.db
-            .read("identities_found", move |tx| {
-                let sql = search.page();
-                let of_all = [tenant.into(), search.text.as_str().into(), search.id()];
-                let of_page = [search.managed.into(), limit.into(), offset.into()];
-                let of_page = [&of_all[..], &of_page].concat();
-                Box::pin(async move {
-                    let rows = tx.query(sql, &of_page).await?;
-                    let found = rows.iter().map(|row| {
-                        let pats = u64::try_from(row.int(11)?).map_err(Error::internal)?;
-                        Ok(Found { identity: identity(row)?, pats })
-                    });
-                    let found = found.collect::<Result<Vec<_>>>()?;
-                    let total = tx.query_opt(COUNT, &of_all).await?.map_or(Ok(0), |row| row.int(0))?;
-                    Ok((found, u64::try_from(total).map_err(Error::internal)?))
-                })
+        self.read("identities_found", move |tx| {
+            let sql = search.page();
+            let of_all = [tenant.into(), search.text.as_str().into(), search.id()];
+            let of_page = [search.managed.into(), limit.into(), offset.into()];
+            let of_page = [&of_all[..], &of_page].concat();
+            Box::pin(async move {
+                let rows = tx.query(sql, &of_page).await?;
+                let found = rows.iter().map(|row| {
+                    let pats = u64::try_from(row.int(11)?).map_err(Error::internal)?;
+                    Ok(Found { identity: identity(row)?, pats })
+                });
+                let found = found.collect::<Result<Vec<_>>>()?;
+                let total = tx.query_opt(COUNT, &of_all).await?.map_or(Ok(0), |row| row.int(0))?;
+                Ok((found, u64::try_from(total).map_err(Error::internal)?))
             })
-            .await
+        })
+        .await
     }
 }
 

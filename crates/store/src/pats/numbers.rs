@@ -93,18 +93,17 @@ impl Store {
     /// never expire, the `owners` who have the most.
     pub async fn pat_numbers(&self, tenant: TenantKey, managed: bool, owners: u32) -> Result<Numbers> {
         let of = Of { tenant, managed, now: self.clock.now() };
-        self.db
-            .read("pat_numbers", move |tx| {
-                Box::pin(async move {
-                    Ok(Numbers {
-                        counts: of.counts(tx).await?,
-                        last_uses: of.last_uses(tx).await?,
-                        expiries: of.expiries(tx).await?,
-                        neverending: of.neverending(tx, owners).await?,
-                    })
+        self.read("pat_numbers", move |tx| {
+            Box::pin(async move {
+                Ok(Numbers {
+                    counts: of.counts(tx).await?,
+                    last_uses: of.last_uses(tx).await?,
+                    expiries: of.expiries(tx).await?,
+                    neverending: of.neverending(tx, owners).await?,
                 })
             })
-            .await
+        })
+        .await
     }
 }
 

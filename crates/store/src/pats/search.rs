@@ -255,40 +255,38 @@ impl Store {
         if !could_be_name(&search.text) {
             return Ok(Found { rows: Vec::new(), total: 0 });
         }
-        self.db
-            .read("search_pats", move |tx| {
-                let mut values = search.values();
-                Box::pin(async move {
-                    let total = tx.query_opt(COUNT, &values).await?.map_or(Ok(0), |row| row.int(0))?;
-                    values.extend([limit.into(), offset.into()]);
-                    let rows = tx.query(order.page(), &values).await?;
-                    let rows = rows.iter().map(listed).collect::<Result<_>>()?;
-                    Ok(Found { rows, total: u64::try_from(total).map_err(patron_core::Error::internal)? })
-                })
+        self.read("search_pats", move |tx| {
+            let mut values = search.values();
+            Box::pin(async move {
+                let total = tx.query_opt(COUNT, &values).await?.map_or(Ok(0), |row| row.int(0))?;
+                values.extend([limit.into(), offset.into()]);
+                let rows = tx.query(order.page(), &values).await?;
+                let rows = rows.iter().map(listed).collect::<Result<_>>()?;
+                Ok(Found { rows, total: u64::try_from(total).map_err(patron_core::Error::internal)? })
             })
-            .await
+        })
+        .await
     }
 
     /// The PATs of these ids in the tenant, in the order given and each once; ids that are nobody's are left out.
     pub async fn listed_pats(&self, tenant: TenantKey, ids: Vec<PatId>) -> Result<Vec<Listed>> {
-        self.db
-            .read("listed_pats", move |tx| {
-                let ids = ids.clone();
-                Box::pin(async move {
-                    let mut found = HashMap::with_capacity(ids.len());
-                    for part in ids.chunks(IDS_AT_ONCE) {
-                        let mut values = vec![tenant.into()];
-                        values.extend(part.iter().map(|id| Value::from(*id)));
-                        values.resize(1 + IDS_AT_ONCE, Value::Null);
-                        for row in tx.query(BY_IDS, &values).await? {
-                            let listed = listed(&row)?;
-                            found.insert(listed.pat.id, listed);
-                        }
+        self.read("listed_pats", move |tx| {
+            let ids = ids.clone();
+            Box::pin(async move {
+                let mut found = HashMap::with_capacity(ids.len());
+                for part in ids.chunks(IDS_AT_ONCE) {
+                    let mut values = vec![tenant.into()];
+                    values.extend(part.iter().map(|id| Value::from(*id)));
+                    values.resize(1 + IDS_AT_ONCE, Value::Null);
+                    for row in tx.query(BY_IDS, &values).await? {
+                        let listed = listed(&row)?;
+                        found.insert(listed.pat.id, listed);
                     }
-                    Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
-                })
+                }
+                Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
             })
-            .await
+        })
+        .await
     }
 }
 
