@@ -177,9 +177,9 @@ impl Follower {
 
     /// The number of the registration that is in force, or 0 before the first.
     ///
-    /// What the node reads into its memory, it must read on a server that has all that this memory was told of: one that
-    /// shows the node's row with this `renewals`, or a higher one. The server that was followed before may be stale by
-    /// now, and still be there.
+    /// What the node reads and changes, it must read and change on a server that has all that its memory was told of:
+    /// one that shows the node's row with this `renewals`, or a higher one. The server that was followed before may be
+    /// stale by now, and still be there.
     pub const fn registered(&self) -> i64 {
         self.registered
     }

@@ -100,6 +100,8 @@ pub const ROWS: u32 = 500;
 pub const DIFFERENT_FAILURES: usize = 1_000;
 /// How long a use may wait in memory before it is written.
 pub const RECORD_INTERVAL: Duration = Duration::from_millis(500);
+/// Failed uses are counted over this many of these intervals, unless somebody looks at the trail.
+pub const FAILURE_INTERVALS: u32 = 10;
 /// How long an answer waits for the uses that it shows to be written.
 pub const SETTLE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Uses that may wait while the database is out of reach; further ones are dropped, which the log says.

@@ -22,11 +22,9 @@ use patron_store::audit::Failure;
 use patron_store::pats::Use;
 use tokio::sync::{Notify, watch};
 
-use crate::limits::{DIFFERENT_FAILURES, SETTLE_TIMEOUT, WAITING_USES};
+use crate::limits::{DIFFERENT_FAILURES, FAILURE_INTERVALS, SETTLE_TIMEOUT, WAITING_USES};
 use crate::outage::Outage;
 
-/// Failures are counted over this many intervals, unless somebody looks at the trail.
-const FAILURE_INTERVALS: u32 = 10;
 /// Stands for a client id that cannot be one.
 const MALFORMED: &str = "malformed";
 /// Stands for a login name that is nobody's.
@@ -186,7 +184,8 @@ impl Recorder {
         }
     }
 
-    /// Writes what waits, at these intervals and when somebody wants to see it, until `stop` says so, and then once more.
+    /// Writes what waits, at these intervals and when somebody wants to see it, until `stop` says so, and then once
+    /// more.
     pub async fn run(&self, interval: Duration, mut stop: watch::Receiver<bool>) {
         let mut intervals = 0;
         let mut outage = Outage::new("uses cannot be recorded yet", "uses are recorded again");

@@ -246,7 +246,7 @@ impl Store {
     pub async fn settle_all(&self) -> Result<()> {
         if self.is_shared() {
             // A server that was left behind has not got what memory knows of already.
-            let last = self.recall(Lane::Requests, "settle_all", |tx| Box::pin(changes::last(tx))).await?;
+            let last = self.read("settle_all", |tx| Box::pin(changes::last(tx))).await?;
             self.settle(last).await;
         }
         Ok(())
@@ -286,4 +286,42 @@ pub(crate) async fn refuse_left_behind(tx: &mut Tx, registered: Option<Registrat
 
 fn node(row: &Row) -> Result<NodeRow> {
     Ok(NodeRow { id: NodeId::from_bytes(row.fixed(0)?), seen: row.int(1)?, renewals: row.int(2)? })
+}
+
+#[cfg(test)]
+mod tests {
+    mod postgres {
+        use std::sync::Arc;
+
+        use patron_core::id::{NodeId, PatId};
+        use patron_core::{Error, Result};
+        use patron_testing::Engine;
+
+        use crate::testing::{Fixture, operator};
+
+        fn is_left_behind<T>(result: Result<T>) -> bool {
+            matches!(result, Err(Error::Unavailable { cause }) if cause.contains("registration"))
+        }
+
+        /// A primary of yesterday, which has neither what was made since nor lost what was deleted.
+        #[tokio::test]
+        async fn a_server_that_lacks_the_registration_is_neither_read_nor_written() {
+            let fixture = Fixture::on(Engine::Postgres).await;
+            let jane = fixture.identity(fixture.tenant, "jane", &[]).await;
+            let pat = fixture.pat(&jane, "ci").await;
+            let (store, tenant) = (&fixture.store, fixture.tenant);
+            let missing = PatId::from_bytes([7; 16]);
+            let id = NodeId::from_bytes([1; 16]);
+            store.note_registered(id, 2);
+            fixture.sql("INSERT INTO nodes (id, seen, renewals) VALUES ('\\x01010101010101010101010101010101', 0, 1)").await;
+            assert!(is_left_behind(store.pat(tenant, pat.id).await));
+            assert!(is_left_behind(store.identity(tenant, jane.id).await));
+            assert!(is_left_behind(store.settle_all().await));
+            let delete = |id| store.delete_pat(operator(), tenant, id, Arc::new(|_| Ok(())));
+            assert!(is_left_behind(delete(pat.id).await));
+            assert!(is_left_behind(delete(missing).await), "it may be there on the other server");
+            store.note_registered(id, 1);
+            assert!(store.pat(tenant, pat.id).await.unwrap().is_some());
+        }
+    }
 }

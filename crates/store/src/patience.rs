@@ -11,9 +11,9 @@ const STRETCH: Duration = Duration::from_millis(100);
 
 /// How long somebody goes on waiting.
 ///
-/// Time in which this process stood still, with its machine or by itself, counts for no more than a tenth of a second: what is
-/// waited for may have stood still as well, or have been there for long without anybody who looked. Whatever must be
-/// over by a time on the clock, such as a lease, is none of this.
+/// Time in which this process stood still, with its machine or by itself, counts for no more than a tenth of a second:
+/// what is waited for may have stood still as well, or have been there for long without anybody who looked. Whatever
+/// must be over by a time on the clock, such as a lease, is none of this.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
     left: Duration,
