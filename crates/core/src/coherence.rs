@@ -98,7 +98,8 @@ pub enum Step {
         renewals: i64,
     },
     /// Enter the node's row, or set it if it is there with a lower `renewals`, and commit. Its `seen` is 0: what the
-    /// node has applied may be of another server's feed. Nothing is trusted for that.
+    /// node has applied may be of another server's feed. The row keeps the number as that of its registration. Nothing
+    /// is trusted for that.
     Register {
         /// This attempt's number.
         renewals: i64,
@@ -178,8 +179,8 @@ impl Follower {
     /// The number of the registration that is in force, or 0 before the first.
     ///
     /// What the node reads and changes, it must read and change on a server that has all that its memory was told of:
-    /// one that shows the node's row with this `renewals`, or a higher one. The server that was followed before may be
-    /// stale by now, and still be there.
+    /// one that shows this as the number of the node's last registration. The server that was followed before may be
+    /// stale by now, and still be there; and it may show a later one that it could not commit.
     pub const fn registered(&self) -> i64 {
         self.registered
     }

@@ -170,8 +170,13 @@ impl<'a> Node<'a> {
             return Ok(Outcome::Failed);
         };
         let renewed = following.renew(NodeRow { id: self.id, seen, renewals }).await?;
+        let round = following.round();
         following.commit().await?;
-        Ok(if renewed { Outcome::Renewed } else { Outcome::RowMissing })
+        if !renewed {
+            return Ok(Outcome::RowMissing);
+        }
+        self.app.store.note_renewed(round);
+        Ok(Outcome::Renewed)
     }
 
     /// Waits for something to follow.
@@ -185,6 +190,7 @@ impl<'a> Node<'a> {
             told = notifications.next() => told?,
             () = sleep(renewal) => {}
             () = self.trust.wanted() => {}
+            () = self.app.store.renewal_wanted() => {}
         }
         Ok(Outcome::Woken)
     }

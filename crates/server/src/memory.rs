@@ -195,14 +195,16 @@ impl Memory {
         } else {
             Truth::Version(AtomicI64::new(store.version()?))
         };
-        let keys = open_keys(&store, &master, clock.now()).await?;
+        let place = store.feed_end().await?;
+        let records = store.signing_keys(place).await?;
+        let keys = KeyRing::open(&records, &master, clock.now()).map_err(Error::internal)?;
         let memory = Self {
             store,
             clock,
             settings,
             master,
             truth,
-            seen: tokio::sync::Mutex::default(),
+            seen: tokio::sync::Mutex::new(place),
             epoch: RwLock::new(0),
             pats: bounded(),
             identities: bounded(),
@@ -211,8 +213,7 @@ impl Memory {
             keys: RwLock::new(Arc::new(keys)),
             revoked: RwLock::default(),
         };
-        *memory.seen.lock().await = memory.store.feed_end().await?;
-        memory.forget_everything().await?;
+        memory.forget_everything(place).await?;
         Ok(memory)
     }
 
@@ -274,12 +275,12 @@ impl Memory {
     /// Forgets what a stretch of the feed names.
     pub async fn apply(&self, changes: &Changes) -> Result<()> {
         match &changes.entries {
-            Some(entries) => self.forget(entries).await,
-            None => self.forget_everything().await,
+            Some(entries) => self.forget(changes.last, entries).await,
+            None => self.forget_everything(changes.last).await,
         }
     }
 
-    async fn forget(&self, entries: &[Change]) -> Result<()> {
+    async fn forget(&self, place: Place, entries: &[Change]) -> Result<()> {
         if entries.is_empty() {
             return Ok(());
         }
@@ -295,29 +296,29 @@ impl Memory {
             }
         }
         if !tokens.is_empty() {
-            self.note_revoked(self.store.revoked_among(tokens).await?);
+            self.note_revoked(self.store.revoked_among(place, tokens).await?);
         }
         if tenants {
-            self.load_sites().await?;
+            self.load_sites(place).await?;
         }
         if keys {
-            self.load_keys().await?;
+            self.load_keys(place).await?;
         }
         Ok(())
     }
 
-    async fn forget_everything(&self) -> Result<()> {
+    async fn forget_everything(&self, place: Place) -> Result<()> {
         self.move_epoch();
         self.pats.clear();
         self.identities.clear();
         self.tokens.clear();
-        self.note_revoked(self.store.revoked_tokens().await?);
-        self.load_sites().await?;
-        self.load_keys().await
+        self.note_revoked(self.store.revoked_tokens(place).await?);
+        self.load_sites(place).await?;
+        self.load_keys(place).await
     }
 
-    async fn load_sites(&self) -> Result<()> {
-        let tenants = self.store.tenants().await?;
+    async fn load_sites(&self, place: Place) -> Result<()> {
+        let tenants = self.store.tenants(place).await?;
         let mut sites = Sites::default();
         for tenant in &tenants {
             let site = Arc::new(self.site_of(tenant));
@@ -334,8 +335,8 @@ impl Memory {
         Site { key: tenant.key, id: tenant.id.to_string(), name: tenant.name.clone(), url, audience }
     }
 
-    async fn load_keys(&self) -> Result<()> {
-        let records = self.store.signing_keys().await?;
+    async fn load_keys(&self, place: Place) -> Result<()> {
+        let records = self.store.signing_keys(place).await?;
         let ring = match KeyRing::open(&records, &self.master, self.clock.now()) {
             Ok(ring) => ring,
             Err(error) => {
@@ -449,8 +450,4 @@ impl Memory {
         self.keep(&self.tokens, hash, &claims, epoch);
         Ok(claims)
     }
-}
-
-async fn open_keys(store: &Store, master: &MasterKey, now: Timestamp) -> Result<KeyRing> {
-    KeyRing::open(&store.signing_keys().await?, master, now).map_err(Error::internal)
 }

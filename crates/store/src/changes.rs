@@ -105,9 +105,19 @@ pub(crate) fn refer(tx: &mut Tx) {
     tx.notes().refers = true;
 }
 
+/// What of the feed an answer rests on, which all nodes must have applied before it is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Basis {
+    /// The entries up to this one, the last of which the transaction has made itself.
+    Own(i64),
+    /// The entries up to this one, which are others'. Nothing has shown that the server they were read on is the one that
+    /// changes are made on.
+    Others(i64),
+}
+
 /// Enters what the transaction at hand has noted, as its last statements. From then on no other can enter anything
 /// until this one has ended: nothing is waited for but the statements themselves.
-pub(crate) async fn enter_noted(tx: &mut Tx, now: Timestamp) -> Result<()> {
+pub(crate) async fn enter_noted(tx: &mut Tx, now: Timestamp) -> Result<Option<Basis>> {
     let Notes { changes, refers } = std::mem::take(tx.notes());
     if !changes.is_empty() {
         let many = i64::try_from(changes.len()).map_err(Error::internal)?;
@@ -116,12 +126,18 @@ pub(crate) async fn enter_noted(tx: &mut Tx, now: Timestamp) -> Result<()> {
         let row = |(seq, (kind, subject)): (i64, (i64, Value))| vec![seq.into(), kind.into(), subject];
         let rows: Vec<_> = (last - many + 1..).zip(changes).map(row).collect();
         ENTRIES.write(tx, &[now.into()], &rows).await?;
-        tx.entered(last);
-    } else if refers && tx.is_shared() {
-        let last = last(tx).await?;
-        tx.entered(last);
+        tx.entered();
+        Ok(Some(Basis::Own(last)))
+    } else if refers {
+        on_others(tx).await
+    } else {
+        Ok(None)
     }
-    Ok(())
+}
+
+/// What an answer rests on that says what others have done. With one node, there are no others.
+pub(crate) async fn on_others(tx: &mut Tx) -> Result<Option<Basis>> {
+    if tx.is_shared() { last(tx).await.map(|last| Some(Basis::Others(last))) } else { Ok(None) }
 }
 
 fn no_feed() -> Error {
@@ -164,6 +180,15 @@ pub(crate) async fn after(tx: &mut Tx, seen: Place) -> Result<Changes> {
     Ok(Changes { last: places.last().copied().unwrap_or(seen), entries })
 }
 
+/// Refuses a server that lacks the entry before this place: a primary of yesterday, still reachable. A database of one
+/// process's own lacks nothing.
+pub(crate) async fn require(tx: &mut Tx, place: Place) -> Result<()> {
+    if !tx.is_shared() || place.entry.is_none() || entry(tx, place.seq).await? == place {
+        return Ok(());
+    }
+    Err(Error::unavailable("the database server lacks what was followed"))
+}
+
 /// The number of the newest entry; 0 when there was none yet.
 pub(crate) async fn last(tx: &mut Tx) -> Result<i64> {
     tx.query_opt("SELECT last FROM feed", &[]).await?.ok_or_else(no_feed)?.int(0)
@@ -172,6 +197,11 @@ pub(crate) async fn last(tx: &mut Tx) -> Result<i64> {
 /// The place behind the newest entry, which is never purged.
 async fn end(tx: &mut Tx) -> Result<Place> {
     let seq = last(tx).await?;
+    entry(tx, seq).await
+}
+
+/// The place behind an entry, whether or not that is there.
+async fn entry(tx: &mut Tx, seq: i64) -> Result<Place> {
     let sql = "SELECT seq, kind, subject, created FROM changes WHERE seq = $1";
     let row = tx.query_opt(sql, &[seq.into()]).await?;
     row.map_or(Ok(Place { seq, entry: None }), |row| place(&row))

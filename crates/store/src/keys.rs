@@ -9,9 +9,9 @@ use patron_core::time::Timestamp;
 
 use crate::Store;
 use crate::audit::{self, Stamp};
-use crate::changes::{self, Change};
+use crate::changes::{self, Change, Place};
 use crate::convert;
-use crate::driver::{Lane, Row, Tx};
+use crate::driver::{Row, Tx};
 
 /// A signing key as it is kept. It has no `Debug`.
 #[derive(Clone, PartialEq, Eq)]
@@ -45,9 +45,12 @@ fn key(row: &Row) -> Result<StoredKey> {
 pub type Decision = Arc<dyn Fn(&[StoredKey]) -> Result<(Vec<StoredKey>, Vec<String>)> + Send + Sync>;
 
 impl Store {
-    /// All keys, oldest first.
-    pub async fn signing_keys(&self) -> Result<Vec<StoredKey>> {
-        self.recall(Lane::Nodes, "signing_keys", |tx| Box::pin(async move { all(tx).await })).await
+    /// All keys, oldest first, as of `place` in the feed or later.
+    ///
+    /// # Errors
+    /// As [`Store::revoked_tokens`].
+    pub async fn signing_keys(&self, place: Place) -> Result<Vec<StoredKey>> {
+        self.recall_at(place, "signing_keys", |tx| Box::pin(async move { all(tx).await })).await
     }
 
     /// Rotates the keys as `decide` says, and records it for the tenant of whoever asked.

@@ -30,9 +30,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use patron_core::audit::Context;
 use patron_core::clock::{Clock, Entropy, SteadyClock};
-use patron_core::error::Detail;
 use patron_core::{Error, Result};
 
+use crate::changes::{Basis, Place};
 use crate::driver::{BoxFuture, Database, Lane, Options, Tx};
 use crate::migrate::{MigrateError, Migration};
 use crate::nodes::Progress;
@@ -47,8 +47,8 @@ macro_rules! migrations {
     };
 }
 
-const SQLITE: &[Migration] = migrations!("sqlite": 1 "patron", 2 "sessions", 3 "many_nodes", 4 "hits");
-const POSTGRES: &[Migration] = migrations!("postgres": 1 "patron", 2 "sessions", 3 "many_nodes", 4 "hits");
+const SQLITE: &[Migration] = migrations!("sqlite": 1 "patron", 2 "sessions", 3 "many_nodes", 4 "hits", 5 "registrations");
+const POSTGRES: &[Migration] = migrations!("postgres": 1 "patron", 2 "sessions", 3 "many_nodes", 4 "hits", 5 "registrations");
 
 /// The steps to the schema that this program knows. Each engine has its own words for the same steps.
 fn migrations(db: &Database) -> &'static [Migration] {
@@ -136,8 +136,8 @@ impl Store {
     }
 
     /// Runs a transaction that writes. What it has entered in the change feed is known to all nodes when this returns;
-    /// and where it finds nothing, what others have entered: perhaps one of them has deleted it a moment ago, and is
-    /// not answered yet.
+    /// and where it refuses, what others have entered: perhaps one of them has deleted a moment ago what it looked for,
+    /// and is not answered yet.
     async fn write<T, F>(&self, name: &'static str, work: F) -> Result<T>
     where
         F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + Sync + 'static,
@@ -146,32 +146,35 @@ impl Store {
         self.require_registration().await?;
         let registered = self.registered();
         let (clock, work) = (Arc::clone(&self.clock), Arc::new(work));
-        let found_nothing = Arc::new(Mutex::new(None));
-        let behind = Arc::clone(&found_nothing);
+        let refused_on = Arc::new(Mutex::new(None));
+        let note = Arc::clone(&refused_on);
         let written = self.db.write(name, move |tx| {
-            let (clock, work, behind) = (Arc::clone(&clock), Arc::clone(&work), Arc::clone(&behind));
+            let (clock, work, note) = (Arc::clone(&clock), Arc::clone(&work), Arc::clone(&note));
             Box::pin(async move {
                 // It would not be committed there, but what is not there would be missed.
                 nodes::refuse_left_behind(tx, registered).await?;
                 let outcome = work(tx).await;
-                if tx.is_shared() && outcome.as_ref().is_err_and(finds_nothing) {
-                    let last = changes::last(tx).await?;
-                    *behind.lock().unwrap_or_else(PoisonError::into_inner) = Some(last);
+                if outcome.as_ref().is_err_and(refuses) {
+                    let basis = changes::on_others(tx).await?;
+                    *note.lock().unwrap_or_else(PoisonError::into_inner) = basis;
                 }
-                let value = outcome?;
-                changes::enter_noted(tx, clock.now()).await?;
-                Ok((value, tx.last_entered()))
+                Ok((outcome?, changes::enter_noted(tx, clock.now()).await?))
             })
         });
-        let (outcome, entered) = match written.await {
-            Ok((value, entered)) => (Ok(value), entered),
-            Err(error) if finds_nothing(&error) => {
-                (Err(error), *found_nothing.lock().unwrap_or_else(PoisonError::into_inner))
+        let (outcome, basis) = match written.await {
+            Ok((value, basis)) => (Ok(value), basis),
+            Err(error) if refuses(&error) => {
+                (Err(error), *refused_on.lock().unwrap_or_else(PoisonError::into_inner))
             }
-            Err(error) => (Err(error), None),
+            Err(error) => return Err(error),
         };
-        if let Some(entry) = entered {
-            self.settle(entry).await;
+        match basis {
+            Some(Basis::Own(entry)) => self.settle(entry).await,
+            Some(Basis::Others(entry)) => {
+                self.confirm(registered).await?;
+                self.settle(entry).await;
+            }
+            None => {}
         }
         outcome
     }
@@ -203,15 +206,35 @@ impl Store {
             .await
     }
 
+    /// Reads what a process keeps for all requests, as of a place in the feed: on a server that has that entry, and so
+    /// all before it. What comes after it will be told. No registration is asked for: a process has none when it starts,
+    /// and may lose it to others while it reads much.
+    async fn recall_at<T, F>(&self, place: Place, name: &'static str, work: F) -> Result<T>
+    where
+        F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        let work = Arc::new(work);
+        self.db
+            .read_in(Lane::Nodes, name, move |tx| {
+                let work = Arc::clone(&work);
+                Box::pin(async move {
+                    changes::require(tx, place).await?;
+                    work(tx).await
+                })
+            })
+            .await
+    }
+
     /// Finishes what is waiting and closes the database.
     pub async fn close(&self) {
         self.db.close().await;
     }
 }
 
-/// Whether a change has failed for want of something that another may have deleted a moment ago.
-fn finds_nothing(error: &Error) -> bool {
-    matches!(error, Error::NotFound { .. } | Error::Invalid { detail: Detail::ReferenceNotFound, .. })
+/// Whether a change was refused for what the database says: it may be what another has changed a moment ago.
+fn refuses(error: &Error) -> bool {
+    !matches!(error, Error::Unavailable { .. } | Error::Internal { .. })
 }
 
 /// Why the database could not be opened, for the operator.

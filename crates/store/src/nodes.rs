@@ -7,7 +7,7 @@ use std::time::Duration;
 use patron_core::coherence::{NodeRow, RENEWAL_MILLIS, Roll, Steady, Terms, Verdict, Wait};
 use patron_core::id::NodeId;
 use patron_core::{Error, Result};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, Notify, watch};
 use tokio::time::{sleep, timeout};
 
 use crate::Store;
@@ -19,7 +19,7 @@ use crate::patience::Patience;
 /// a reading, a writing and a wait for the disk to apply an entry.
 const FIRST_REST: Duration = Duration::from_millis(2);
 const LONGEST_REST: Duration = Duration::from_millis(50);
-/// How long a change waits for its node to register anew: memory is not trusted for longer without it.
+/// How long a change waits for its node to register anew, or to renew: memory is not trusted for longer without it.
 const REGISTRATION_PATIENCE: Duration = Duration::from_secs(3);
 /// How often it is looked whether a node that is there renews its row.
 const WATCHING_REST: Duration = Duration::from_millis(RENEWAL_MILLIS / 4);
@@ -27,6 +27,10 @@ const WATCHING_REST: Duration = Duration::from_millis(RENEWAL_MILLIS / 4);
 /// What a process knows of how far the nodes are.
 pub(crate) struct Progress {
     registered: watch::Sender<Option<Registration>>,
+    /// Told when somebody waits for the next renewal.
+    wanted: Notify,
+    /// How many rounds of following have begun.
+    rounds: AtomicU64,
     /// How many looks at the nodes' rows have begun.
     looks: AtomicU64,
     /// Held by the one that looks at the nodes' rows for all that wait.
@@ -38,9 +42,11 @@ pub(crate) struct Progress {
 pub(crate) struct Registration {
     id: NodeId,
     /// The number of the registration in force.
-    renewals: i64,
+    number: i64,
     /// Whether the process has lost sight of it.
     is_lost: bool,
+    /// The number of the last round that has renewed it; 0 before the first.
+    renewed: u64,
 }
 
 struct Looking {
@@ -54,6 +60,8 @@ impl Default for Progress {
     fn default() -> Self {
         Self {
             registered: watch::Sender::new(None),
+            wanted: Notify::new(),
+            rounds: AtomicU64::new(0),
             looks: AtomicU64::new(0),
             looking: Mutex::new(Looking { roll: Roll::new(Terms::STANDARD), look: 0, seen: 0 }),
         }
@@ -62,32 +70,40 @@ impl Default for Progress {
 
 /// A transaction in which a node reads the feed and writes a nodes' row. Each statement stands for itself: what it writes
 /// depends on that row alone.
-pub struct Following(Open);
+pub struct Following {
+    open: Open,
+    round: u64,
+}
 
 impl Following {
+    /// Its number among those of this process.
+    pub fn round(&self) -> u64 {
+        self.round
+    }
+
     /// What was entered after `seen`.
     pub async fn changes_after(&mut self, seen: Place) -> Result<Changes> {
-        changes::after(self.0.tx(), seen).await
+        changes::after(self.open.tx(), seen).await
     }
 
     /// Writes into the node's row, if it is there and of the renewal before; whether it was.
     pub async fn renew(&mut self, row: NodeRow) -> Result<bool> {
         let sql = "UPDATE nodes SET seen = $1, renewals = $2 WHERE id = $3 AND renewals = $4";
         let values = [row.seen.into(), row.renewals.into(), row.id.into(), (row.renewals - 1).into()];
-        Ok(self.0.tx().execute(sql, &values).await? > 0)
+        Ok(self.open.tx().execute(sql, &values).await? > 0)
     }
 
     /// Enters the node's row as one that has applied nothing, or sets it so if it is there and of an earlier renewal.
     pub async fn register(&mut self, id: NodeId, renewals: i64) -> Result<()> {
-        let sql = "INSERT INTO nodes (id, seen, renewals) VALUES ($1, 0, $2) ON CONFLICT (id) \
-                   DO UPDATE SET seen = 0, renewals = excluded.renewals \
+        let sql = "INSERT INTO nodes (id, seen, renewals, registered) VALUES ($1, 0, $2, $2) ON CONFLICT (id) \
+                   DO UPDATE SET seen = 0, renewals = excluded.renewals, registered = excluded.registered \
                    WHERE nodes.renewals < excluded.renewals";
-        self.0.tx().execute(sql, &[id.into(), renewals.into()]).await.map(drop)
+        self.open.tx().execute(sql, &[id.into(), renewals.into()]).await.map(drop)
     }
 
     /// Makes it so.
     pub async fn commit(self) -> Result<()> {
-        self.0.commit().await
+        self.open.commit().await
     }
 }
 
@@ -100,7 +116,8 @@ impl Store {
 
     /// Begins to follow the feed once more.
     pub async fn following(&self) -> Result<Following> {
-        self.db.begin_following("follow").await.map(Following)
+        let round = self.progress.rounds.fetch_add(1, Ordering::AcqRel) + 1;
+        Ok(Following { open: self.db.begin_following("follow").await?, round })
     }
 
     /// What tells that there is something to follow. It may be late or miss something: ask now and then as well.
@@ -130,10 +147,45 @@ impl Store {
         self.db.try_another_server();
     }
 
-    /// Notes the registration in force of this process's row. What is loaded into its memory from now on is read on a
-    /// server that has it.
-    pub fn note_registered(&self, id: NodeId, renewals: i64) {
-        self.progress.registered.send_replace(Some(Registration { id, renewals, is_lost: false }));
+    /// Notes the registration in force of this process's row. What is read and changed from now on is read and changed
+    /// on a server that has it.
+    pub fn note_registered(&self, id: NodeId, number: i64) {
+        self.progress.registered.send_replace(Some(Registration { id, number, is_lost: false, renewed: 0 }));
+    }
+
+    /// Notes that the registration in force was renewed, by the round of this number.
+    pub fn note_renewed(&self, round: u64) {
+        self.progress.registered.send_modify(|registered| {
+            if let Some(registration) = registered {
+                registration.renewed = round;
+            }
+        });
+    }
+
+    /// Waits until somebody waits for the next renewal.
+    pub async fn renewal_wanted(&self) {
+        self.progress.wanted.notified().await;
+    }
+
+    /// Makes sure that the server which has just refused a change is the one that changes are made on: one that was left
+    /// behind can be read, and lacks what was made since, but commits no renewal.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when it does not renew the registration in a moment.
+    pub(crate) async fn confirm(&self, registered: Option<Registration>) -> Result<()> {
+        // Who has no registration has just connected, and makes one change.
+        let Some(Registration { number, .. }) = registered else { return Ok(()) };
+        let begun = self.progress.rounds.load(Ordering::Acquire);
+        let mut watched = self.progress.registered.subscribe();
+        let is_of_it = |now: &Option<Registration>| now.is_some_and(|now| now.number == number && !now.is_lost);
+        let is_confirmed = |now: &Option<Registration>| now.is_some_and(|now| now.renewed > begun);
+        self.progress.wanted.notify_one();
+        let confirmed = watched.wait_for(|now| !is_of_it(now) || is_confirmed(now));
+        let confirmed = Patience::new(REGISTRATION_PATIENCE).wait(confirmed).await;
+        match confirmed {
+            Some(Ok(now)) if is_of_it(&now) => Ok(()),
+            _ => Err(Error::unavailable("nobody has confirmed that this is the server that changes are made on")),
+        }
     }
 
     /// The registration that a server must have, to be read for this process's memory.
@@ -163,7 +215,7 @@ impl Store {
     pub async fn strike_node(&self, row: NodeRow) -> Result<()> {
         let mut following = self.following().await?;
         let sql = "DELETE FROM nodes WHERE id = $1 AND renewals = $2";
-        following.0.tx().execute(sql, &[row.id.into(), row.renewals.into()]).await?;
+        following.open.tx().execute(sql, &[row.id.into(), row.renewals.into()]).await?;
         following.commit().await
     }
 
@@ -171,21 +223,20 @@ impl Store {
     pub async fn leave(&self, id: NodeId) -> Result<()> {
         self.progress.registered.send_replace(None);
         let mut following = self.following().await?;
-        following.0.tx().execute("DELETE FROM nodes WHERE id = $1", &[id.into()]).await?;
+        following.open.tx().execute("DELETE FROM nodes WHERE id = $1", &[id.into()]).await?;
         following.commit().await
     }
 
     /// The rows of all nodes, and where the feed ends for the server that gives them.
     pub async fn nodes(&self) -> Result<(Vec<NodeRow>, i64)> {
-        self.db
-            .read_in(Lane::Nodes, "nodes", |tx| {
-                Box::pin(async move {
-                    let rows = tx.query("SELECT id, seen, renewals FROM nodes ORDER BY id", &[]).await?;
-                    let rows = rows.iter().map(node).collect::<Result<_>>()?;
-                    Ok((rows, changes::last(tx).await?))
-                })
+        self.recall(Lane::Nodes, "nodes", |tx| {
+            Box::pin(async move {
+                let rows = tx.query("SELECT id, seen, renewals FROM nodes ORDER BY id", &[]).await?;
+                let rows = rows.iter().map(node).collect::<Result<_>>()?;
+                Ok((rows, changes::last(tx).await?))
             })
-            .await
+        })
+        .await
     }
 
     /// Watches the nodes' rows until it is known that no node lives, and gives those that dead ones have left; `None`
@@ -245,8 +296,9 @@ impl Store {
     /// rests on somebody else's change, which may not have been answered yet.
     pub async fn settle_all(&self) -> Result<()> {
         if self.is_shared() {
-            // A server that was left behind has not got what memory knows of already.
+            let registered = self.registered();
             let last = self.read("settle_all", |tx| Box::pin(changes::last(tx))).await?;
+            self.confirm(registered).await?;
             self.settle(last).await;
         }
         Ok(())
@@ -276,11 +328,12 @@ fn until(then: Steady, now: Steady) -> Duration {
     Duration::from_millis(then.0.saturating_sub(now.0) + 1)
 }
 
-/// Refuses a server that lacks the registration: a primary of yesterday, still reachable.
+/// Refuses a server that lacks the registration: a primary of yesterday, still reachable. That one may show a *later*
+/// one, which it could not commit and was not believed.
 pub(crate) async fn refuse_left_behind(tx: &mut Tx, registered: Option<Registration>) -> Result<()> {
-    let Some(Registration { id, renewals, .. }) = registered else { return Ok(()) };
-    let sql = "SELECT 1 FROM nodes WHERE id = $1 AND renewals >= $2";
-    let there = tx.query_opt(sql, &[id.into(), renewals.into()]).await?;
+    let Some(Registration { id, number, .. }) = registered else { return Ok(()) };
+    let sql = "SELECT 1 FROM nodes WHERE id = $1 AND registered = $2";
+    let there = tx.query_opt(sql, &[id.into(), number.into()]).await?;
     there.map(drop).ok_or_else(|| Error::unavailable("the database server lacks this node's registration"))
 }
 

@@ -9,9 +9,9 @@ use patron_core::{Error, Result};
 
 use crate::Store;
 use crate::audit::{self, Stamp};
-use crate::changes::{self, Change};
+use crate::changes::{self, Change, Place};
 use crate::convert;
-use crate::driver::{Lane, Row, Tx};
+use crate::driver::{Row, Tx};
 
 /// A tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,9 +81,12 @@ impl Store {
         .await
     }
 
-    /// All tenants, by name.
-    pub async fn tenants(&self) -> Result<Vec<Tenant>> {
-        self.recall(Lane::Nodes, "tenants", |tx| {
+    /// All tenants, by name, as of `place` in the feed or later.
+    ///
+    /// # Errors
+    /// As [`Store::revoked_tokens`].
+    pub async fn tenants(&self, place: Place) -> Result<Vec<Tenant>> {
+        self.recall_at(place, "tenants", |tx| {
             Box::pin(async move {
                 let sql = "SELECT key, id, name, created FROM tenants ORDER BY name";
                 tx.query(sql, &[]).await?.iter().map(tenant).collect()

@@ -11,9 +11,9 @@ use patron_core::time::Timestamp;
 
 use crate::Store;
 use crate::audit::{self, Stamp};
-use crate::changes::{self, Change};
+use crate::changes::{self, Change, Place};
 use crate::convert;
-use crate::driver::{Lane, Row, Value};
+use crate::driver::{Row, Value};
 
 /// Revoked tokens that one statement reads.
 const PAGE: u32 = 10_000;
@@ -62,12 +62,16 @@ impl Store {
         .await
     }
 
-    /// All revoked access tokens that would still work on a clock that is not wholly wrong, with their ends.
-    pub async fn revoked_tokens(&self) -> Result<Vec<(TokenId, Timestamp)>> {
+    /// All revoked access tokens that would still work on a clock that is not wholly wrong, with their ends, as of
+    /// `place` in the feed or later.
+    ///
+    /// # Errors
+    /// [`patron_core::Error::Unavailable`], too, when the server has never been there.
+    pub async fn revoked_tokens(&self, place: Place) -> Result<Vec<(TokenId, Timestamp)>> {
         let now = self.clock.now().plus_seconds(-REVOCATION_KEPT_SECONDS);
         let (mut all, mut after) = (Vec::new(), TokenId::from_bytes([0; 16]));
         loop {
-            let page = self.recall(Lane::Nodes, "revoked_tokens", move |tx| {
+            let page = self.recall_at(place, "revoked_tokens", move |tx| {
                 Box::pin(async move {
                     let sql = "SELECT jti, expires FROM revoked_tokens WHERE expires > $1 AND jti > $2 \
                                ORDER BY jti LIMIT $3";
@@ -88,9 +92,12 @@ impl Store {
         }
     }
 
-    /// Those of some access tokens that were revoked, with their ends.
-    pub async fn revoked_among(&self, tokens: Vec<TokenId>) -> Result<Vec<(TokenId, Timestamp)>> {
-        self.recall(Lane::Nodes, "revoked_among", move |tx| {
+    /// Those of some access tokens that were revoked, with their ends, as of `place` in the feed or later.
+    ///
+    /// # Errors
+    /// As [`Store::revoked_tokens`].
+    pub async fn revoked_among(&self, place: Place, tokens: Vec<TokenId>) -> Result<Vec<(TokenId, Timestamp)>> {
+        self.recall_at(place, "revoked_among", move |tx| {
             let tokens = tokens.clone();
             Box::pin(async move {
                 let mut found = Vec::with_capacity(tokens.len());
@@ -122,7 +129,7 @@ mod tests {
         for n in [1, 2, 3] {
             fixture.store.revoke_token(operator(), fixture.tenant, token(n), pat, ends(n)).await.unwrap();
         }
-        let among = fixture.store.revoked_among(vec![token(3), token(4), token(1)]).await.unwrap();
+        let among = fixture.store.revoked_among(Place::default(), vec![token(3), token(4), token(1)]).await.unwrap();
         let sorted = |mut found: Vec<(TokenId, Timestamp)>| {
             found.sort_unstable();
             found
@@ -130,10 +137,10 @@ mod tests {
         assert_eq!(sorted(among), [(token(1), ends(1)), (token(3), ends(3))]);
         let all = (0..200).map(token).collect();
         assert_eq!(
-            sorted(fixture.store.revoked_among(all).await.unwrap()),
+            sorted(fixture.store.revoked_among(Place::default(), all).await.unwrap()),
             [1, 2, 3].map(|n| (token(n), ends(n)))
         );
-        assert_eq!(fixture.store.revoked_among(Vec::new()).await.unwrap(), []);
+        assert_eq!(fixture.store.revoked_among(Place::default(), Vec::new()).await.unwrap(), []);
     }
 
     mod postgres {

@@ -151,9 +151,15 @@ fn the_model_finds_what_is_wrong_with_renewing_elsewhere_than_one_has_read() {
 
 #[test]
 fn the_model_finds_what_is_wrong_with_connections_that_lead_to_the_old_server() {
-    breaks(Flaw::KeepConnections, FAILOVER);
-    breaks(Flaw::ConnectToAnyServer, FAILOVER);
+    breaks(Flaw::LoadFromAnyServer, FAILOVER);
     breaks(Flaw::WaitForRowsOfTheOldServer, FAILOVER);
+}
+
+/// Such a registration is one that the old server could not commit, and shows all the same.
+#[test]
+fn the_model_finds_what_is_wrong_with_any_later_registration() {
+    let way = breaks(Flaw::LoadAfterLaterRegistrations, Setup { losses: 1, coarse: true, ..FAILOVER });
+    assert!(way.iter().any(|action| matches!(action, Action::Cut { .. })), "{way:?}");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! A change ends the version of a thing before it, and its entry's number is the new version's. So a memory is right
 //! when the version that it holds is at least the last one that was answered.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use super::{Follower, NodeRow, Outcome, Roll, Steady, Step, Terms, Verdict, Wait};
@@ -75,8 +76,8 @@ pub(super) enum Flaw {
     RenewWithoutStandby,
     RegisterWithWhatWasSeen,
     TakeTheLastEntryForGranted,
-    KeepConnections,
-    ConnectToAnyServer,
+    LoadAfterLaterRegistrations,
+    LoadFromAnyServer,
 }
 
 /// What can happen next.
@@ -96,6 +97,8 @@ pub(super) enum Action {
     Delay { node: usize },
     /// What was late is carried out.
     Land,
+    /// The statement waits on an old server for its standby and is cut short: that server shows what it cannot commit.
+    Cut { node: usize },
     /// A request finds nothing in memory and reads the database.
     Load { node: usize, server: usize },
     /// What it read is put into memory, if it may.
@@ -122,6 +125,8 @@ struct Server {
     /// The last entry is one that the standby never got, about another thing: it could be seen, and was not committed.
     foreign: bool,
     rows: Vec<NodeRow>,
+    /// The number of the registration by which each row is there.
+    registered: BTreeMap<NodeId, i64>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -145,9 +150,8 @@ struct Node {
     follower: Follower,
     /// What the database has answered and the follower has not heard.
     answer: Option<Outcome>,
-    /// The server that is followed, and the one that other connections lead to, if there are any.
+    /// The server that is followed.
     server: usize,
-    pool: Option<usize>,
     /// Whether the last entry that it read, or applied, is such a foreign one.
     read_foreign: bool,
     seen_foreign: bool,
@@ -200,7 +204,6 @@ impl Node {
             follower,
             answer: None,
             server,
-            pool: None,
             read_foreign: false,
             seen_foreign: false,
             memory: None,
@@ -225,6 +228,12 @@ impl Server {
         self.rows.iter_mut().find(|row| row.id == id)
     }
 
+    fn strike(&mut self, is_struck: impl Fn(&NodeRow) -> bool) {
+        for row in self.rows.extract_if(.., |row| is_struck(row)) {
+            self.registered.remove(&row.id);
+        }
+    }
+
     /// Carries a statement out, and says what its answer is.
     fn execute(&mut self, statement: Statement, careless: bool) -> Outcome {
         match (statement, self.row(statement.row().id)) {
@@ -236,11 +245,13 @@ impl Server {
             (Statement::Register(new), None) => {
                 self.rows.push(new);
                 self.rows.sort_unstable();
+                self.registered.insert(new.id, new.renewals);
                 Outcome::Registered
             }
             (Statement::Register(new), Some(row)) => {
                 if row.renewals < new.renewals {
                     *row = new;
+                    self.registered.insert(new.id, new.renewals);
                 }
                 Outcome::Registered
             }
@@ -376,7 +387,11 @@ impl World {
                 all.extend((0..self.servers.len()).map(|server| Action::Follow { node: index, server }));
             }
             Step::Renew { .. } | Step::Register { .. } => {
-                all.push(Action::Follow { node: index, server: self.writes_to(node) });
+                let server = self.writes_to(node);
+                all.push(Action::Follow { node: index, server });
+                if server != self.primary() {
+                    all.push(Action::Cut { node: index });
+                }
                 if lossy {
                     all.push(Action::Lose { node: index });
                     if self.late.is_none() {
@@ -390,11 +405,14 @@ impl World {
         }
     }
 
-    /// Over a connection of this registration, or a new one to a server that shows the registration.
+    /// From a server that shows the registration in force, and no other.
     fn may_load(&self, node: &Node, server: usize) -> bool {
-        let rows = &self.servers[server].rows;
-        let shown = rows.iter().any(|row| row.id == node.id && row.renewals >= node.follower.registered());
-        node.pool == Some(server) || shown || self.has(Flaw::ConnectToAnyServer)
+        let Server { rows, registered, .. } = &self.servers[server];
+        let in_force = node.follower.registered();
+        let is_later = |row: &NodeRow| row.id == node.id && row.renewals >= in_force;
+        registered.get(&node.id) == Some(&in_force)
+            || self.has(Flaw::LoadAfterLaterRegistrations) && rows.iter().any(is_later)
+            || self.has(Flaw::LoadFromAnyServer)
     }
 
     fn writes_to(&self, node: &Node) -> usize {
@@ -437,6 +455,13 @@ impl World {
                 self.losses -= 1;
                 self.late =
                     self.statement_of(node).map(|statement| (self.writes_to(&self.nodes[node]), statement));
+                self.give_up(node);
+            }
+            Action::Cut { node } => {
+                let server = self.writes_to(&self.nodes[node]);
+                if let Some(statement) = self.statement_of(node) {
+                    self.servers[server].execute(statement, false);
+                }
                 self.give_up(node);
             }
             Action::Land => {
@@ -578,9 +603,6 @@ impl World {
             node.follower.renewals = 0;
         }
         node.follower.done(outcome);
-        if outcome == Outcome::Registered && flaw != Some(Flaw::KeepConnections) {
-            node.pool = None;
-        }
         if flaw == Some(Flaw::TrustOnceRegistered) && outcome == Outcome::Registered {
             node.follower.trusted_until = node.follower.asked.plus(TERMS.lease());
             node.follower.step = Step::Rest;
@@ -599,7 +621,6 @@ impl World {
     fn load(&mut self, index: usize, server: usize) {
         let version = self.servers[server].version;
         let node = &mut self.nodes[index];
-        node.pool = Some(server);
         node.load = Some(Load { version, overtaken: false });
         // The request that reads answers with what it reads, whether or not it is kept.
         self.misled |= node.trusts() && version < self.answered;
@@ -626,7 +647,7 @@ impl World {
         let deletes = (node.life == Life::Leaving) != early;
         if deletes && node.server == primary {
             let id = node.id;
-            self.write(primary).rows.retain(|row| row.id != id);
+            self.write(primary).strike(|row| row.id == id);
         }
         let node = &mut self.nodes[index];
         if !deletes {
@@ -664,7 +685,7 @@ impl World {
         let careless = self.has(Flaw::DeleteWhateverTheNumber);
         let Some(found) = self.observers[index].found.take() else { return };
         let matches = |row: &NodeRow| row.id == found.id && (careless || row.renewals == found.renewals);
-        self.write(self.primary()).rows.retain(|row| !matches(row));
+        self.write(self.primary()).strike(matches);
     }
 }
 

@@ -14,6 +14,7 @@ use patron_core::pat::{Draft, Pat, Rules};
 use patron_core::secret::Password;
 use patron_core::time::Timestamp;
 use patron_store::Store;
+use patron_store::changes::Place;
 use patron_store::identities::{Order, no_such_identity};
 use patron_store::pats::{Creation, Selection};
 use patron_store::tenants::Tenant;
@@ -267,7 +268,7 @@ impl Operator<'_> {
                 self.tell(&shown(&made), &columns)
             }
             TenantCommand::List => {
-                let all = self.store.tenants().await.map_err(explain)?;
+                let all = self.store.tenants(Place::default()).await.map_err(explain)?;
                 self.tell(&all.iter().map(shown).collect(), &columns)
             }
         }
@@ -397,7 +398,7 @@ impl Operator<'_> {
     async fn keys(&self, command: KeysCommand) -> Result<(), Failed> {
         let now = SystemClock.now();
         let records = match command {
-            KeysCommand::List => self.store.signing_keys().await.map_err(explain)?,
+            KeysCommand::List => self.store.signing_keys(Place::default()).await.map_err(explain)?,
             KeysCommand::Rotate => {
                 let (tenant, master) = (self.the_tenant().await?.key, self.session.master_key(false)?);
                 let decide = Arc::new(move |records: &[keys::KeyRecord]| {

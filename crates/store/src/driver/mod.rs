@@ -258,8 +258,8 @@ pub struct Tx {
     session: DriverSession,
     /// What it is to enter in the change feed.
     notes: Notes,
-    /// The last entry that it has made there.
-    entered: Option<i64>,
+    /// Whether it has made an entry there.
+    has_entered: bool,
 }
 
 /// What a transaction is to enter in the change feed once all else is done: everybody's changes wait for the feed, so
@@ -309,7 +309,7 @@ impl Open {
 
 impl Tx {
     fn new(session: DriverSession) -> Self {
-        Self { session, notes: Notes::default(), entered: None }
+        Self { session, notes: Notes::default(), has_entered: false }
     }
 
     /// As [`Database::is_shared`].
@@ -367,15 +367,10 @@ impl Tx {
         &mut self.notes
     }
 
-    /// Says that the transaction has made the entry number `seq` in the change feed; its commit wakes whoever listens
-    /// to [`Database::notifications`].
-    pub fn entered(&mut self, seq: i64) {
-        self.entered = Some(seq);
-    }
-
-    /// The last number given to [`Tx::entered`].
-    pub fn last_entered(&self) -> Option<i64> {
-        self.entered
+    /// Says that the transaction has made an entry in the change feed: its commit wakes whoever listens to
+    /// [`Database::notifications`].
+    pub fn entered(&mut self) {
+        self.has_entered = true;
     }
 
     /// Whether there is a table of that name, which each driver asks in its own way.

@@ -36,14 +36,21 @@ impl World {
         let node = self.nodes.iter().find(|node| node.id == id);
         let numbers = self.numbers_of(id, node);
         let rank = |number: i64| small(numbers.iter().filter(|other| **other < number).count());
-        let registered = node.map_or(0, |node| node.follower.registered);
-        let short =
-            |row: &NodeRow| [1 + u8::from(row.renewals >= registered), small(row.seen), rank(row.renewals)];
+        let short = |row: &NodeRow| [1, small(row.seen), rank(row.renewals)];
         let row_of = |rows: &[NodeRow]| rows.iter().find(|row| row.id == id).map_or([0; 3], short);
+        // Of a registration it matters whether it is in force, or will be when its answer is heard.
+        let in_force = node.map_or(0, |node| node.follower.registered);
+        let expected = node.map(|node| node.follower.step);
         let mut key = Vec::with_capacity(48);
         for server in self.servers.iter().chain([&self.before]) {
             key.extend(row_of(&server.rows));
+            key.push(server.registered.get(&id).map_or(0, |registered| match expected {
+                _ if *registered == in_force => 1,
+                Some(Step::Register { renewals }) if *registered == renewals => 2,
+                _ => 3,
+            }));
         }
+        key.push(rank(in_force));
         for observer in &self.observers {
             key.extend(row_of(observer.found.as_slice()));
             key.extend(observer.roll.known.get(&id).map_or([0; 3], |standing| {
@@ -68,7 +75,7 @@ impl World {
     fn numbers_of(&self, id: NodeId, node: Option<&Node>) -> BTreeSet<i64> {
         let rows = self.rows().filter(|row| row.id == id).map(|row| row.renewals);
         let known = self.observers.iter().filter_map(|observer| observer.roll.known.get(&id));
-        let own = node.map(|node| node.follower.renewals);
+        let own = node.map(|node| [node.follower.renewals, node.follower.registered]).into_iter().flatten();
         rows.chain(known.map(|standing| standing.renewals)).chain(own).collect()
     }
 }
@@ -103,7 +110,6 @@ impl Node {
         let load = self.load.map_or(0, |load| 1 + 2 * small(load.version) + u8::from(load.overtaken));
         key.extend([step, answer, asked, last, number, small(follower.seen)]);
         key.extend([left(follower.trusted_until, self.clock), small(self.server)]);
-        key.push(self.pool.map_or(0, |server| 1 + small(server)));
         key.extend([self.memory.map_or(0, |version| 1 + small(version)), load]);
         key.extend([u8::from(self.read_foreign), u8::from(self.seen_foreign)]);
     }

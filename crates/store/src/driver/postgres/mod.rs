@@ -14,6 +14,7 @@ mod tests;
 mod value;
 
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -58,6 +59,10 @@ const ALONE_LIMIT: Duration = Duration::from_mins(30);
 /// may be waiting for them, and statements follow each other at once.
 const SETTINGS: &str = "SET statement_timeout = '5s'; SET lock_timeout = '4s'; \
                         SET idle_in_transaction_session_timeout = '750ms'";
+/// What holds for those of [`Lane::Nodes`] instead. A transaction that follows the feed stands idle while what it has
+/// read is applied, which may need several answers from a server that is far away; and it locks its own node's row alone.
+const SETTINGS_OF_NODES: &str = "SET statement_timeout = '5s'; SET lock_timeout = '4s'; \
+                                 SET idle_in_transaction_session_timeout = '2s'";
 
 /// What a transaction is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,8 +123,8 @@ struct Shared {
 impl Postgres {
     pub(super) async fn open(url: &str, options: &Options) -> Result<Self> {
         let address = Address::parse(url)?;
-        let pool = pool_of(&address, options.connections.max(1), options.busy_timeout)?;
-        let nodes = pool_of(&address, NODES, options.busy_timeout)?;
+        let pool = pool_of(&address, options.connections.max(1), options.busy_timeout, SETTINGS)?;
+        let nodes = pool_of(&address, NODES, options.busy_timeout, SETTINGS_OF_NODES)?;
         let patience = options.busy_timeout;
         let notifies = Patience::new(patience).wait(look(&pool)).await.ok_or_else(no_answer)?;
         let notifies = notifies.map_err(|fault| fault.error())?;
@@ -208,6 +213,8 @@ impl Postgres {
     }
 
     /// Runs a transaction in a task of its own: a caller that hangs up, or has waited long enough, cuts nothing in half.
+    /// Once a caller was told that it took too long, nothing is committed any more: others may have changed the same
+    /// meanwhile, and been answered.
     async fn run<T, F>(
         &self,
         lane: Lane,
@@ -221,7 +228,8 @@ impl Postgres {
         T: Send + 'static,
     {
         let (shared, mut patience) = (Arc::clone(&self.shared), Patience::new(patience));
-        let asked = Asked { lane, name, mode, patience };
+        let given_up = Arc::new(AtomicBool::new(false));
+        let asked = Asked { lane, name, mode, patience, given_up: Arc::clone(&given_up) };
         let task = tokio::spawn(async move { shared.transact(asked, work).await });
         match patience.wait(task).await {
             Some(Ok(outcome)) => outcome,
@@ -229,7 +237,10 @@ impl Postgres {
                 Err(Error::internal(format!("{name}: the transaction panicked")))
             }
             Some(Err(_)) => Err(Error::unavailable(format!("{name}: the service is stopping"))),
-            None => Err(too_long(name).error()),
+            None => {
+                given_up.store(true, Ordering::Release);
+                Err(too_long(name).error())
+            }
         }
     }
 }
@@ -238,11 +249,11 @@ pub(super) fn check(url: &str) -> Result<()> {
     Address::parse(url).map(drop)
 }
 
-fn pool_of(address: &Address, size: usize, patience: Duration) -> Result<Pool> {
+fn pool_of(address: &Address, size: usize, patience: Duration, settings: &'static str) -> Result<Pool> {
     let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
     let manager = Manager::from_connect(address.config.clone(), address.servers.clone(), recycling);
-    let settings = Hook::async_fn(|connection, _| {
-        Box::pin(async move { connection.batch_execute(SETTINGS).await.map_err(HookError::Backend) })
+    let settings = Hook::async_fn(move |connection, _| {
+        Box::pin(async move { connection.batch_execute(settings).await.map_err(HookError::Backend) })
     });
     Pool::builder(manager)
         .max_size(size)
@@ -290,12 +301,19 @@ fn too_long(name: &str) -> Fault {
 }
 
 /// A transaction that is to be run.
-#[derive(Clone, Copy)]
 struct Asked {
     lane: Lane,
     name: &'static str,
     mode: Mode,
     patience: Patience,
+    /// Whether its caller was told that it took too long.
+    given_up: Arc<AtomicBool>,
+}
+
+impl Asked {
+    fn is_over(&self) -> bool {
+        self.patience.is_over() || self.given_up.load(Ordering::Acquire)
+    }
 }
 
 /// Why an attempt has come to nothing.
@@ -317,18 +335,20 @@ impl Lost {
 
 impl Shared {
     /// Runs a transaction until it is done, fails by itself, or there is no more time.
-    async fn transact<T, F>(&self, asked: Asked, work: F) -> Result<T>
+    async fn transact<T, F>(&self, mut asked: Asked, work: F) -> Result<T>
     where
         F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + Sync,
     {
-        let mut patience = asked.patience;
-        let mut turn = if self.is_contended(asked.mode) { self.take_turn().await } else { None };
+        let mut turn = None;
+        if self.is_contended(asked.mode) {
+            turn = asked.patience.wait(self.take_turn()).await.flatten();
+        }
         let (mut conflicts, mut taken, mut broken, mut rest) = (0, false, 0, FIRST_REST);
         loop {
-            let fault = match self.attempt(asked, &mut patience, &work).await {
+            let fault = match self.attempt(&mut asked, &work).await {
                 Ok(outcome) => return outcome,
                 Err(Lost::Unknown(fault)) => return Err(fault.error()),
-                Err(Lost::Undone(fault)) if patience.is_over() => return Err(fault.error()),
+                Err(Lost::Undone(fault)) if asked.is_over() => return Err(fault.error()),
                 Err(Lost::Undone(fault)) => fault,
             };
             // What was taken a moment ago by another is seen the second time. A connection may be lost for no better reason
@@ -337,13 +357,13 @@ impl Shared {
                 Fault::Conflict(_) => {
                     // Whoever has won may still be there, and the conflict with it.
                     if conflicts > 0 {
-                        sleep(rest).await;
+                        asked.patience.wait(sleep(rest)).await;
                         rest = LONGEST_REST.min(rest * 2);
                     }
                     conflicts += 1;
                     if turn.is_none() {
                         self.note_contended();
-                        turn = self.take_turn().await;
+                        turn = asked.patience.wait(self.take_turn()).await.flatten();
                     }
                 }
                 Fault::Taken(_) if !std::mem::replace(&mut taken, true) => {}
@@ -369,11 +389,11 @@ impl Shared {
     }
 
     /// Runs a transaction once. The inner result is what `work` has answered and what was kept, if it is `Ok`.
-    async fn attempt<T, F>(&self, asked: Asked, patience: &mut Patience, work: &F) -> Result<Result<T>, Lost>
+    async fn attempt<T, F>(&self, asked: &mut Asked, work: &F) -> Result<Result<T>, Lost>
     where
         F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + Sync,
     {
-        let Asked { lane, name, mode, .. } = asked;
+        let Asked { lane, name, mode, .. } = *asked;
         // A server that is hung answers nothing, not even that it is: whoever is at work on it learns from the
         // follower that there may be another.
         let generation = Generation::now(&self.generation);
@@ -382,18 +402,22 @@ impl Shared {
             let outcome = work(&mut tx).await;
             Ok((tx, outcome))
         };
-        let worked = match select(pin!(patience.wait(worked)), pin!(generation.over())).await {
+        let worked = match select(pin!(asked.patience.wait(worked)), pin!(generation.over())).await {
             Either::Left((worked, _)) => worked.ok_or_else(|| too_long(name)),
             Either::Right(_) => Err(Fault::broken(format!("{name}: the connections were given up"))),
         };
         let (tx, outcome) = worked.and_then(|worked| worked).map_err(Lost::Undone)?;
-        let Tx { session: DriverSession::Postgres(session), entered, .. } = tx else {
+        let Tx { session: DriverSession::Postgres(session), has_entered, .. } = tx else {
             let cause = format!("{name}: the transaction was exchanged for another one");
             return Err(Lost::Undone(Fault::Mistake(cause)));
         };
         match (session.fault().cloned(), outcome) {
+            (None, Ok(_)) if asked.is_over() => {
+                undo(session).await;
+                Err(Lost::Undone(too_long(name)))
+            }
             (None, Ok(value)) => {
-                let committed = self.commit(session, name, entered.is_some() && self.notifies).await;
+                let committed = self.commit(session, name, has_entered && self.notifies).await;
                 committed.map_err(|lost| if mode == Mode::Read { lost.undone() } else { lost })?;
                 Ok(Ok(value))
             }
