@@ -47,8 +47,10 @@ macro_rules! migrations {
     };
 }
 
-const SQLITE: &[Migration] = migrations!("sqlite": 1 "patron", 2 "sessions", 3 "many_nodes", 4 "hits", 5 "registrations");
-const POSTGRES: &[Migration] = migrations!("postgres": 1 "patron", 2 "sessions", 3 "many_nodes", 4 "hits", 5 "registrations");
+const SQLITE: &[Migration] =
+    migrations!("sqlite": 1 "patron", 2 "sessions", 3 "many_nodes", 4 "hits", 5 "registrations");
+const POSTGRES: &[Migration] =
+    migrations!("postgres": 1 "patron", 2 "sessions", 3 "many_nodes", 4 "hits", 5 "registrations");
 
 /// The steps to the schema that this program knows. Each engine has its own words for the same steps.
 fn migrations(db: &Database) -> &'static [Migration] {

@@ -177,14 +177,17 @@ impl Store {
         let Some(Registration { number, .. }) = registered else { return Ok(()) };
         let begun = self.progress.rounds.load(Ordering::Acquire);
         let mut watched = self.progress.registered.subscribe();
-        let is_of_it = |now: &Option<Registration>| now.is_some_and(|now| now.number == number && !now.is_lost);
+        let is_of_it =
+            |now: &Option<Registration>| now.is_some_and(|now| now.number == number && !now.is_lost);
         let is_confirmed = |now: &Option<Registration>| now.is_some_and(|now| now.renewed > begun);
         self.progress.wanted.notify_one();
         let confirmed = watched.wait_for(|now| !is_of_it(now) || is_confirmed(now));
         let confirmed = Patience::new(REGISTRATION_PATIENCE).wait(confirmed).await;
         match confirmed {
             Some(Ok(now)) if is_of_it(&now) => Ok(()),
-            _ => Err(Error::unavailable("nobody has confirmed that this is the server that changes are made on")),
+            _ => Err(Error::unavailable(
+                "nobody has confirmed that this is the server that changes are made on",
+            )),
         }
     }
 
@@ -346,14 +349,23 @@ mod tests {
     mod postgres {
         use std::sync::Arc;
 
-        use patron_core::id::{NodeId, PatId};
+        use patron_core::id::{NodeId, PatId, TokenId};
         use patron_core::{Error, Result};
         use patron_testing::Engine;
 
         use crate::testing::{Fixture, operator};
 
+        const NODE: NodeId = NodeId::from_bytes([1; 16]);
+        const MISSING: PatId = PatId::from_bytes([7; 16]);
+
         fn is_left_behind<T>(result: Result<T>) -> bool {
-            matches!(result, Err(Error::Unavailable { cause }) if cause.contains("registration"))
+            matches!(result, Err(Error::Unavailable { cause }) if cause.starts_with("the database server lacks"))
+        }
+
+        /// Enters the row of a node that has applied more than there is.
+        async fn register(fixture: &Fixture, number: i64) {
+            let sql = "INSERT INTO nodes (id, seen, renewals, registered) VALUES ($1, 1000, 9, $2)";
+            fixture.execute(sql, &[NODE.into(), number.into()]).await.unwrap();
         }
 
         /// A primary of yesterday, which has neither what was made since nor lost what was deleted.
@@ -363,18 +375,63 @@ mod tests {
             let jane = fixture.identity(fixture.tenant, "jane", &[]).await;
             let pat = fixture.pat(&jane, "ci").await;
             let (store, tenant) = (&fixture.store, fixture.tenant);
-            let missing = PatId::from_bytes([7; 16]);
-            let id = NodeId::from_bytes([1; 16]);
-            store.note_registered(id, 2);
-            fixture.sql("INSERT INTO nodes (id, seen, renewals) VALUES ('\\x01010101010101010101010101010101', 0, 1)").await;
-            assert!(is_left_behind(store.pat(tenant, pat.id).await));
-            assert!(is_left_behind(store.identity(tenant, jane.id).await));
-            assert!(is_left_behind(store.settle_all().await));
+            register(&fixture, 2).await;
             let delete = |id| store.delete_pat(operator(), tenant, id, Arc::new(|_| Ok(())));
-            assert!(is_left_behind(delete(pat.id).await));
-            assert!(is_left_behind(delete(missing).await), "it may be there on the other server");
-            store.note_registered(id, 1);
+            // With 1, this server shows a later one, which it could not commit.
+            for in_force in [1, 3] {
+                store.note_registered(NODE, in_force);
+                assert!(is_left_behind(store.pat(tenant, pat.id).await));
+                assert!(is_left_behind(store.identity(tenant, jane.id).await));
+                assert!(is_left_behind(store.nodes().await));
+                assert!(is_left_behind(store.settle_all().await));
+                assert!(is_left_behind(delete(pat.id).await));
+                assert!(is_left_behind(delete(MISSING).await), "it may be there on the other server");
+            }
+            store.note_registered(NODE, 2);
             assert!(store.pat(tenant, pat.id).await.unwrap().is_some());
+        }
+
+        /// It may be another server that the change was looked for on, and this one renews.
+        #[tokio::test]
+        async fn what_is_refused_is_answered_once_the_registration_was_renewed() {
+            let fixture = Fixture::on(Engine::Postgres).await;
+            let store = &fixture.store;
+            register(&fixture, 2).await;
+            store.note_registered(NODE, 2);
+            let begun = store.following().await.unwrap().round();
+            let refused_while = async |tell: &dyn Fn(u64)| {
+                let refused = store.delete_pat(operator(), fixture.tenant, MISSING, Arc::new(|_| Ok(())));
+                let told = async {
+                    store.renewal_wanted().await;
+                    tell(store.following().await.unwrap().round());
+                };
+                tokio::join!(refused, told).0.unwrap_err()
+            };
+            let confirmed = refused_while(&|round| store.note_renewed(round)).await;
+            assert!(matches!(confirmed, Error::NotFound { .. }), "{confirmed:?}");
+            let of_before = refused_while(&|_| store.note_renewed(begun)).await;
+            assert!(matches!(of_before, Error::Unavailable { .. }), "{of_before:?}");
+            let re_registered = |round| {
+                store.note_registered(NODE, 3);
+                store.note_renewed(round);
+            };
+            let elsewhere = refused_while(&re_registered);
+            assert!(matches!(elsewhere.await, Error::Unavailable { .. }));
+        }
+
+        #[tokio::test]
+        async fn what_is_kept_for_all_requests_is_read_where_the_feed_was_followed() {
+            let (here, elsewhere) =
+                (Fixture::on(Engine::Postgres).await, Fixture::on(Engine::Postgres).await);
+            let place = elsewhere.store.feed_end().await.unwrap();
+            assert_eq!(place.seq, here.store.feed_end().await.unwrap().seq, "the same number, another entry");
+            assert!(is_left_behind(here.store.revoked_tokens(place).await));
+            assert!(is_left_behind(
+                here.store.revoked_among(place, vec![TokenId::from_bytes([1; 16])]).await
+            ));
+            assert!(is_left_behind(here.store.tenants(place).await));
+            assert!(is_left_behind(here.store.signing_keys(place).await));
+            assert_eq!(elsewhere.store.tenants(place).await.unwrap().len(), 1);
         }
     }
 }

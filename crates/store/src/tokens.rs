@@ -96,7 +96,11 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::revoked_tokens`].
-    pub async fn revoked_among(&self, place: Place, tokens: Vec<TokenId>) -> Result<Vec<(TokenId, Timestamp)>> {
+    pub async fn revoked_among(
+        &self,
+        place: Place,
+        tokens: Vec<TokenId>,
+    ) -> Result<Vec<(TokenId, Timestamp)>> {
         self.recall_at(place, "revoked_among", move |tx| {
             let tokens = tokens.clone();
             Box::pin(async move {
@@ -129,7 +133,8 @@ mod tests {
         for n in [1, 2, 3] {
             fixture.store.revoke_token(operator(), fixture.tenant, token(n), pat, ends(n)).await.unwrap();
         }
-        let among = fixture.store.revoked_among(Place::default(), vec![token(3), token(4), token(1)]).await.unwrap();
+        let among =
+            fixture.store.revoked_among(Place::default(), vec![token(3), token(4), token(1)]).await.unwrap();
         let sorted = |mut found: Vec<(TokenId, Timestamp)>| {
             found.sort_unstable();
             found

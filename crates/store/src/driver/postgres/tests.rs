@@ -201,6 +201,34 @@ mod postgres {
         assert_eq!(number(&db, "SELECT COUNT(*) FROM t").await, 1);
     }
 
+    /// By then somebody may have been answered who has changed the same.
+    #[tokio::test]
+    async fn what_has_taken_too_long_is_not_committed_later() {
+        let url = database_url();
+        let options = Options { busy_timeout: Duration::from_secs(1), ..Options::default() };
+        let (db, other) = (Database::open(&url, options).await.unwrap(), Arc::new(open(&url).await));
+        script(&other, "CREATE TABLE t (n BIGINT); INSERT INTO t VALUES (0)").await.unwrap();
+        let loses = Arc::new(AtomicBool::new(true));
+        let (ends, within) = (Arc::clone(&other), Arc::clone(&loses));
+        let write = db.write("slow", move |tx| {
+            let (other, loses) = (Arc::clone(&ends), Arc::clone(&within));
+            Box::pin(async move {
+                tx.query("SELECT n FROM t", &[]).await?;
+                if loses.load(Ordering::Acquire) {
+                    script(&other, "UPDATE t SET n = 1").await?;
+                }
+                tx.execute("UPDATE t SET n = 2", &[]).await
+            })
+        });
+        cause(write.await);
+        loses.store(false, Ordering::Release);
+        // It is over when it has let go of what it holds.
+        while Arc::strong_count(&loses) > 1 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(number(&other, "SELECT n FROM t").await, 1);
+    }
+
     /// A follower has found that its server hangs.
     #[tokio::test]
     async fn what_is_under_way_begins_again_when_connections_are_given_up() {
