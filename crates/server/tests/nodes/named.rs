@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use patron_testing::Proxy;
-use reqwest::blocking::Client as Http;
+use reqwest::blocking::{Client as Http, RequestBuilder};
 
 use crate::clients::{Cast, Client};
 use crate::faults::Probe;
@@ -339,6 +339,38 @@ fn a_primary_left_behind_is_believed_by_nobody() {
         }
     }
     story.end();
+}
+
+/// A node goes by it for as long as the lease that it has from it lasts.
+#[test]
+fn what_a_primary_left_behind_lacks_is_not_said_to_be_missing() {
+    let story = Story::begin(true);
+    let authorization = story.probe().authorization;
+    let (behind, ahead) = (&story.world.nodes[0], &story.world.nodes[1]);
+    let asked = |request: RequestBuilder| answered(send(request.header("authorization", &authorization)).1);
+    let until_done = |ask: &dyn Fn() -> RequestBuilder| {
+        let end = At::now().plus(RECOVERS_WITHIN);
+        let mut refused = 0;
+        loop {
+            let answer = asked(ask());
+            if matches!(answer.status, 200 | 204) {
+                return (answer, refused);
+            }
+            assert!(answer.status == 503 && At::now() < end, "{} {}", answer.status, answer.body);
+            refused += 1;
+        }
+    };
+    let url = |node: &Node| node.url("/personal-access-tokens/v1");
+    asked(client().get(url(behind)));
+    // To the new one without delay.
+    ahead.ways()[0].refuse();
+    story.world.database.lock().unwrap().promote_beside();
+    let body = r#"{"name": "made on the new one", "userAwareTokenNeverExpires": true}"#;
+    let create = || client().post(url(ahead)).header("content-type", "application/json").body(body);
+    let (made, _) = until_done(&create);
+    let one = format!("{}/{}", url(behind), made.json()["id"].as_str().unwrap());
+    let (_, refused) = until_done(&|| client().delete(&one));
+    println!("deleted where it could not be seen, after 503 {refused} times");
 }
 
 #[test]

@@ -76,6 +76,11 @@ impl Database {
         self.promote_the_other()
     }
 
+    /// The standby is promoted beside the primary, which goes on and knows nothing of it.
+    pub(crate) fn promote_beside(&mut self) -> At {
+        self.promote_the_other()
+    }
+
     fn promote_the_other(&mut self) -> At {
         self.primary = 1 - self.primary;
         self.primary().promote();
