@@ -13,6 +13,7 @@ mod session;
 mod tests;
 mod value;
 
+use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
@@ -21,7 +22,7 @@ use std::time::Duration;
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime};
 use futures_util::future::{Either, select, try_join_all};
 use patron_core::{Error, Result};
-use tokio::sync::{Mutex, MutexGuard, watch};
+use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 use tokio::time::{Instant, sleep, timeout};
 
 use self::address::Address;
@@ -39,9 +40,16 @@ const COMMIT_LIMIT: Duration = Duration::from_mins(1);
 /// How long a commit may still take once its connection is not to be used any more. A server that is well is done with it
 /// by then: the follower may have lost nothing but a connection of its own.
 const COMMIT_GRACE: Duration = Duration::from_secs(1);
-/// How long after a conflict the transactions of this process that write run one after the other, and how long one of
-/// them waits for that.
+/// How long after a conflict the transactions of this name run one after the other.
 const CONTENDED: Duration = Duration::from_millis(200);
+/// Where transactions of all processes wait for each other, once they have lost a conflict: the feed is what nearly all
+/// conflicts are about. It is no query, so what the transaction sees is from when its wait was over. Those that have
+/// not lost yet go on meanwhile.
+const QUEUE: &str = "LOCK TABLE feed IN SHARE UPDATE EXCLUSIVE MODE";
+/// Where one waits that has lost again and again, against those that go on: now they wait for it.
+const QUEUE_ALONE: &str = "LOCK TABLE feed IN EXCLUSIVE MODE";
+/// How many conflicts a transaction loses before that.
+const PATIENT_LOSSES: u32 = 3;
 /// How many connections a transaction may lose before it is given up.
 const LOST_AT_MOST: u32 = 3;
 /// How long a transaction that has lost more than one conflict rests before it runs again.
@@ -113,11 +121,18 @@ struct Shared {
     patience: Duration,
     /// Whether the server knows `LISTEN` and `NOTIFY`.
     notifies: bool,
-    /// Held by a transaction that has lost a conflict and runs again, so that those of one process do not go on
-    /// losing against each other; and for a moment by all that come after it, which would lose as well.
-    turn: Mutex<()>,
+    /// By the transactions' names.
+    contention: std::sync::Mutex<HashMap<&'static str, Contention>>,
+}
+
+/// What transactions of one name have lost against.
+#[derive(Default)]
+struct Contention {
+    /// Held by one that has lost and runs again, and for a moment by all that come after it, which would lose as well:
+    /// one of a process waits in the [`QUEUE`], and has a connection meanwhile.
+    turn: Arc<Mutex<()>>,
     /// Until when that moment lasts.
-    contended_until: std::sync::Mutex<Option<Instant>>,
+    until: Option<Instant>,
 }
 
 impl Postgres {
@@ -136,8 +151,7 @@ impl Postgres {
             address,
             patience,
             notifies,
-            turn: Mutex::new(()),
-            contended_until: std::sync::Mutex::new(None),
+            contention: std::sync::Mutex::default(),
         };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -177,13 +191,13 @@ impl Postgres {
 
     /// Begins a transaction in the caller's own hands.
     pub(super) async fn begin_following(&self, name: &'static str) -> Result<Session> {
-        let begun = self.shared.begin(Lane::Nodes, name, Mode::Follow).await;
+        let begun = self.shared.begin(Lane::Nodes, name, Mode::Follow, None).await;
         begun.map_err(|fault| fault.error())
     }
 
     /// Begins a transaction in the caller's own hands, on a connection that ends with it.
     pub(super) async fn begin_copying(&self, name: &'static str, side: Side) -> Result<Session> {
-        let begun = self.shared.begin(Lane::Requests, name, Mode::Copy(side)).await;
+        let begun = self.shared.begin(Lane::Requests, name, Mode::Copy(side), None).await;
         begun.map_err(|fault| fault.error())
     }
 
@@ -340,12 +354,12 @@ impl Shared {
         F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + Sync,
     {
         let mut turn = None;
-        if self.is_contended(asked.mode) {
-            turn = asked.patience.wait(self.take_turn()).await.flatten();
+        if asked.mode == Mode::Write && self.is_contended(asked.name) {
+            turn = self.take_turn(&mut asked).await;
         }
         let (mut conflicts, mut taken, mut broken, mut rest) = (0, false, 0, FIRST_REST);
         loop {
-            let fault = match self.attempt(&mut asked, &work).await {
+            let fault = match self.attempt(&mut asked, queue(turn.is_some(), conflicts), &work).await {
                 Ok(outcome) => return outcome,
                 Err(Lost::Unknown(fault)) => return Err(fault.error()),
                 Err(Lost::Undone(fault)) if asked.is_over() => return Err(fault.error()),
@@ -362,8 +376,8 @@ impl Shared {
                     }
                     conflicts += 1;
                     if turn.is_none() {
-                        self.note_contended();
-                        turn = asked.patience.wait(self.take_turn()).await.flatten();
+                        self.note_contended(asked.name);
+                        turn = self.take_turn(&mut asked).await;
                     }
                 }
                 Fault::Taken(_) if !std::mem::replace(&mut taken, true) => {}
@@ -373,23 +387,32 @@ impl Shared {
         }
     }
 
-    fn note_contended(&self) {
-        let until = Instant::now() + CONTENDED;
-        *self.contended_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
+    fn note_contended(&self, name: &'static str) {
+        let mut contention = self.contention.lock().unwrap_or_else(PoisonError::into_inner);
+        contention.entry(name).or_default().until = Some(Instant::now() + CONTENDED);
     }
 
-    fn is_contended(&self, mode: Mode) -> bool {
-        let until = *self.contended_until.lock().unwrap_or_else(PoisonError::into_inner);
-        mode == Mode::Write && until.is_some_and(|until| Instant::now() < until)
+    fn is_contended(&self, name: &'static str) -> bool {
+        let contention = self.contention.lock().unwrap_or_else(PoisonError::into_inner);
+        let until = contention.get(name).and_then(|contention| contention.until);
+        until.is_some_and(|until| Instant::now() < until)
     }
 
-    /// Waits for its turn, but not for long: it only saves losing, and whoever has it may be waiting for something else.
-    async fn take_turn(&self) -> Option<MutexGuard<'_, ()>> {
-        timeout(CONTENDED, self.turn.lock()).await.ok()
+    async fn take_turn(&self, asked: &mut Asked) -> Option<OwnedMutexGuard<()>> {
+        let turn = {
+            let mut contention = self.contention.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(&contention.entry(asked.name).or_default().turn)
+        };
+        asked.patience.wait(turn.lock_owned()).await
     }
 
     /// Runs a transaction once. The inner result is what `work` has answered and what was kept, if it is `Ok`.
-    async fn attempt<T, F>(&self, asked: &mut Asked, work: &F) -> Result<Result<T>, Lost>
+    async fn attempt<T, F>(
+        &self,
+        asked: &mut Asked,
+        queue: Option<&'static str>,
+        work: &F,
+    ) -> Result<Result<T>, Lost>
     where
         F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + Sync,
     {
@@ -398,7 +421,7 @@ impl Shared {
         // follower that there may be another.
         let generation = Generation::now(&self.generation);
         let worked = async {
-            let mut tx = Tx::new(DriverSession::Postgres(self.begin(lane, name, mode).await?));
+            let mut tx = Tx::new(DriverSession::Postgres(self.begin(lane, name, mode, queue).await?));
             let outcome = work(&mut tx).await;
             Ok((tx, outcome))
         };
@@ -465,7 +488,13 @@ impl Shared {
     }
 
     /// Begins on a connection that works: one from the pool may have lost its server since it was last used.
-    async fn begin(&self, lane: Lane, name: &'static str, mode: Mode) -> Result<Session, Fault> {
+    async fn begin(
+        &self,
+        lane: Lane,
+        name: &'static str,
+        mode: Mode,
+        mut queue: Option<&'static str>,
+    ) -> Result<Session, Fault> {
         let pool = match lane {
             Lane::Requests => &self.pool,
             Lane::Nodes => &self.nodes,
@@ -486,15 +515,28 @@ impl Shared {
                 if mode == Mode::Copy(Side::Destination) && !session.is_true(TRY_LOCK).await? {
                     return Err(Fault::Mistake(format!("{name}: {IN_USE}")));
                 }
-                session.control(mode.begin()).await
+                session.control(mode.begin()).await?;
+                Ok(if let Some(queue) = queue { session.control(queue).await } else { Ok(()) })
             };
             match begun.await {
-                Ok(()) => return Ok(session),
+                Ok(Ok(())) => return Ok(session),
+                // A server that has no such lock, or nothing to lock.
+                Ok(Err(Fault::Mistake(_))) => queue = None,
+                Ok(Err(fault)) => return Err(fault),
                 Err(Fault::Broken(_)) if left > 0 => left -= 1,
                 // A server that begins no transaction is at fault, whatever it says: a standby for one.
                 Err(fault) => return Err(Fault::broken(fault.cause())),
             }
         }
+    }
+}
+
+/// Where a transaction waits that has lost so many conflicts, or comes after one that has.
+fn queue(has_turn: bool, conflicts: u32) -> Option<&'static str> {
+    match conflicts {
+        0 => has_turn.then_some(QUEUE),
+        1..=PATIENT_LOSSES => Some(QUEUE),
+        _ => Some(QUEUE_ALONE),
     }
 }
 
