@@ -133,6 +133,8 @@ impl<'a> Node<'a> {
     }
 
     async fn register(&self, renewals: i64) -> Result<Outcome> {
+        // What begins now would find neither registration for sure.
+        self.app.store.lose_registration();
         let mut following = self.app.store.following().await?;
         following.register(self.id, renewals).await?;
         following.commit().await?;

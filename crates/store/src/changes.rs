@@ -108,11 +108,12 @@ pub(crate) fn refer(tx: &mut Tx) {
 /// What of the feed an answer rests on, which all nodes must have applied before it is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Basis {
-    /// The entries up to this one, the last of which the transaction has made itself.
-    Own(i64),
-    /// The entries up to this one, which are others'. Nothing has shown that the server they were read on is the one that
+    /// The entries up to this one. The transaction has written something: the server that has committed it is the one that
     /// changes are made on.
-    Others(i64),
+    Proven(i64),
+    /// The entries up to this one, which are others'. The transaction has changed nothing, and may have read what a server
+    /// shows that was left behind.
+    Unproven(i64),
 }
 
 /// Enters what the transaction at hand has noted, as its last statements. From then on no other can enter anything
@@ -127,7 +128,9 @@ pub(crate) async fn enter_noted(tx: &mut Tx, now: Timestamp) -> Result<Option<Ba
         let rows: Vec<_> = (last - many + 1..).zip(changes).map(row).collect();
         ENTRIES.write(tx, &[now.into()], &rows).await?;
         tx.entered();
-        Ok(Some(Basis::Own(last)))
+        Ok(Some(Basis::Proven(last)))
+    } else if refers && tx.is_shared() && tx.has_written() {
+        Ok(Some(Basis::Proven(last(tx).await?)))
     } else if refers {
         on_others(tx).await
     } else {
@@ -135,9 +138,9 @@ pub(crate) async fn enter_noted(tx: &mut Tx, now: Timestamp) -> Result<Option<Ba
     }
 }
 
-/// What an answer rests on that says what others have done. With one node, there are no others.
+/// What an answer rests on that changes nothing and says what others have done. With one node, there are no others.
 pub(crate) async fn on_others(tx: &mut Tx) -> Result<Option<Basis>> {
-    if tx.is_shared() { last(tx).await.map(|last| Some(Basis::Others(last))) } else { Ok(None) }
+    if tx.is_shared() { last(tx).await.map(|last| Some(Basis::Unproven(last))) } else { Ok(None) }
 }
 
 fn no_feed() -> Error {
@@ -183,10 +186,15 @@ pub(crate) async fn after(tx: &mut Tx, seen: Place) -> Result<Changes> {
 /// Refuses a server that lacks the entry before this place: a primary of yesterday, still reachable. A database of one
 /// process's own lacks nothing.
 pub(crate) async fn require(tx: &mut Tx, place: Place) -> Result<()> {
-    if !tx.is_shared() || place.entry.is_none() || entry(tx, place.seq).await? == place {
+    if !tx.is_shared() || place.entry.is_none() {
         return Ok(());
     }
-    Err(Error::unavailable("the database server lacks what was followed"))
+    let found = entry(tx, place.seq).await?;
+    // Or purged meanwhile, when it was the newest for an hour and is no more.
+    if found == place || found.entry.is_none() && last(tx).await? > place.seq {
+        return Ok(());
+    }
+    Err(tx.leave_server("the database server lacks what was followed"))
 }
 
 /// The number of the newest entry; 0 when there was none yet.

@@ -35,7 +35,7 @@ use patron_core::{Error, Result};
 use crate::changes::{Basis, Place};
 use crate::driver::{BoxFuture, Database, Lane, Options, Tx};
 use crate::migrate::{MigrateError, Migration};
-use crate::nodes::Progress;
+use crate::nodes::{Progress, Registration};
 
 macro_rules! migrations {
     ($engine:literal: $($version:literal $name:literal),*) => {
@@ -145,40 +145,54 @@ impl Store {
         F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + Sync + 'static,
         T: Send + 'static,
     {
-        self.require_registration().await?;
-        let registered = self.registered();
-        let (clock, work) = (Arc::clone(&self.clock), Arc::new(work));
-        let refused_on = Arc::new(Mutex::new(None));
-        let note = Arc::clone(&refused_on);
+        let work = Arc::new(work);
+        for _ in 0..RUNS {
+            let Written { outcome, basis, registered } = self.write_once(name, Arc::clone(&work)).await;
+            match basis {
+                None => return outcome,
+                Some(Basis::Proven(entry)) => {
+                    self.settle(entry).await;
+                    return outcome;
+                }
+                // It has changed nothing, so it may run again: elsewhere, if this was the wrong server.
+                Some(Basis::Unproven(entry)) if self.is_confirmed(registered).await? => {
+                    self.settle(entry).await;
+                    return outcome;
+                }
+                Some(Basis::Unproven(_)) => {}
+            }
+        }
+        Err(Error::unavailable(format!("{name}: this node keeps losing its registration")))
+    }
+
+    async fn write_once<T, F>(&self, name: &'static str, work: Arc<F>) -> Written<T>
+    where
+        F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        // Of a transaction that is undone, nothing else comes back than its error.
+        let noted = Arc::new(Mutex::new((None, None)));
+        let (store, note) = (self.clone(), Arc::clone(&noted));
         let written = self.db.write(name, move |tx| {
-            let (clock, work, note) = (Arc::clone(&clock), Arc::clone(&work), Arc::clone(&note));
+            let (store, work, note) = (store.clone(), Arc::clone(&work), Arc::clone(&note));
             Box::pin(async move {
-                // It would not be committed there, but what is not there would be missed.
+                // It would not be committed elsewhere, but what is not there would be missed.
+                let registered = store.registered();
                 nodes::refuse_left_behind(tx, registered).await?;
                 let outcome = work(tx).await;
-                if outcome.as_ref().is_err_and(refuses) {
-                    let basis = changes::on_others(tx).await?;
-                    *note.lock().unwrap_or_else(PoisonError::into_inner) = basis;
-                }
-                Ok((outcome?, changes::enter_noted(tx, clock.now()).await?))
+                let basis = match &outcome {
+                    Ok(_) => changes::enter_noted(tx, store.clock.now()).await?,
+                    Err(error) if refuses(error) => changes::on_others(tx).await?,
+                    Err(_) => None,
+                };
+                *note.lock().unwrap_or_else(PoisonError::into_inner) = (basis, registered);
+                outcome
             })
         });
-        let (outcome, basis) = match written.await {
-            Ok((value, basis)) => (Ok(value), basis),
-            Err(error) if refuses(&error) => {
-                (Err(error), *refused_on.lock().unwrap_or_else(PoisonError::into_inner))
-            }
-            Err(error) => return Err(error),
-        };
-        match basis {
-            Some(Basis::Own(entry)) => self.settle(entry).await,
-            Some(Basis::Others(entry)) => {
-                self.confirm(registered).await?;
-                self.settle(entry).await;
-            }
-            None => {}
-        }
-        outcome
+        let outcome = written.await;
+        let (basis, registered) = *noted.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_answer = outcome.as_ref().err().is_none_or(refuses);
+        Written { outcome, basis: basis.filter(|_| is_answer), registered }
     }
 
     /// Reads what is shown, on a server that has this process's registration.
@@ -196,10 +210,10 @@ impl Store {
         F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + Sync + 'static,
         T: Send + 'static,
     {
-        let (registered, work) = (self.registered(), Arc::new(work));
+        let (progress, work) = (Arc::clone(&self.progress), Arc::new(work));
         self.db
             .read_in(lane, name, move |tx| {
-                let work = Arc::clone(&work);
+                let (registered, work) = (progress.registered(), Arc::clone(&work));
                 Box::pin(async move {
                     nodes::refuse_left_behind(tx, registered).await?;
                     work(tx).await
@@ -232,6 +246,18 @@ impl Store {
     pub async fn close(&self) {
         self.db.close().await;
     }
+}
+
+/// How often a transaction runs that has changed nothing, while this node registers anew again and again.
+const RUNS: u32 = 3;
+
+/// What came of a transaction that writes.
+struct Written<T> {
+    outcome: Result<T>,
+    /// What its answer rests on, if it is one.
+    basis: Option<Basis>,
+    /// The registration that its server had.
+    registered: Option<Registration>,
 }
 
 /// Whether a change was refused for what the database says: it may be what another has changed a moment ago.

@@ -19,8 +19,8 @@ use crate::patience::Patience;
 /// a reading, a writing and a wait for the disk to apply an entry.
 const FIRST_REST: Duration = Duration::from_millis(2);
 const LONGEST_REST: Duration = Duration::from_millis(50);
-/// How long a change waits for its node to register anew, or to renew: memory is not trusted for longer without it.
-const REGISTRATION_PATIENCE: Duration = Duration::from_secs(3);
+/// How long it is waited for a renewal: one that is under way may take two leases, and then one may that begins.
+const RENEWAL_PATIENCE: Duration = Duration::from_secs(12);
 /// How often it is looked whether a node that is there renews its row.
 const WATCHING_REST: Duration = Duration::from_millis(RENEWAL_MILLIS / 4);
 
@@ -54,6 +54,12 @@ struct Looking {
     /// The number of the last look that was answered, and what all nodes had applied then.
     look: u64,
     seen: i64,
+}
+
+impl Progress {
+    pub(crate) fn registered(&self) -> Option<Registration> {
+        *self.registered.borrow()
+    }
 }
 
 impl Default for Progress {
@@ -129,11 +135,19 @@ impl Store {
     /// changes are made on. Nothing is written until this process has registered anew: what a server does not confirm
     /// waits there for as long as it likes, and each attempt to write it again would wait beside it.
     pub fn reconnect(&self) {
+        self.lose_registration();
+        self.db.reconnect();
+    }
+
+    /// Has what begins from now on wait until this process has registered anew: it is about to, or must.
+    pub fn lose_registration(&self) {
         self.progress.registered.send_if_modified(|registered| match registered {
             Some(registration) => !std::mem::replace(&mut registration.is_lost, true),
             None => false,
         });
-        self.db.reconnect();
+        if self.registered().is_some() {
+            self.db.admit(false);
+        }
     }
 
     /// Opens the connections that nodes wait for each other on.
@@ -151,6 +165,7 @@ impl Store {
     /// on a server that has it.
     pub fn note_registered(&self, id: NodeId, number: i64) {
         self.progress.registered.send_replace(Some(Registration { id, number, is_lost: false, renewed: 0 }));
+        self.db.admit(true);
     }
 
     /// Notes that the registration in force was renewed, by the round of this number.
@@ -167,24 +182,24 @@ impl Store {
         self.progress.wanted.notified().await;
     }
 
-    /// Makes sure that the server which has just refused a change is the one that changes are made on: one that was left
-    /// behind can be read, and lacks what was made since, but commits no renewal.
+    /// Whether the server that this registration was seen on is the one that changes are made on: one that was left behind
+    /// can be read, and lacks what was made since, but commits no renewal. `false` when the registration is no longer in
+    /// force, so that nobody knows.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] when it does not renew the registration in a moment.
-    pub(crate) async fn confirm(&self, registered: Option<Registration>) -> Result<()> {
-        // Who has no registration has just connected, and makes one change.
-        let Some(Registration { number, .. }) = registered else { return Ok(()) };
+    /// [`Error::Unavailable`] when there is no renewal for long.
+    pub(crate) async fn is_confirmed(&self, registered: Option<Registration>) -> Result<bool> {
+        // Who has no registration has connected a moment ago, or is about to leave.
+        let Some(Registration { number, .. }) = registered else { return Ok(true) };
         let begun = self.progress.rounds.load(Ordering::Acquire);
         let mut watched = self.progress.registered.subscribe();
-        let is_of_it =
+        let is_in_force =
             |now: &Option<Registration>| now.is_some_and(|now| now.number == number && !now.is_lost);
-        let is_confirmed = |now: &Option<Registration>| now.is_some_and(|now| now.renewed > begun);
+        let is_renewed = |now: &Option<Registration>| now.is_some_and(|now| now.renewed > begun);
         self.progress.wanted.notify_one();
-        let confirmed = watched.wait_for(|now| !is_of_it(now) || is_confirmed(now));
-        let confirmed = Patience::new(REGISTRATION_PATIENCE).wait(confirmed).await;
-        match confirmed {
-            Some(Ok(now)) if is_of_it(&now) => Ok(()),
+        let told = watched.wait_for(|now| !is_in_force(now) || is_renewed(now));
+        match Patience::new(RENEWAL_PATIENCE).wait(told).await {
+            Some(Ok(now)) => Ok(is_in_force(&now)),
             _ => Err(Error::unavailable(
                 "nobody has confirmed that this is the server that changes are made on",
             )),
@@ -193,25 +208,11 @@ impl Store {
 
     /// The registration that a server must have, to be read for this process's memory.
     pub(crate) fn registered(&self) -> Option<Registration> {
-        *self.progress.registered.borrow()
+        self.progress.registered()
     }
 
     fn is_cut_off(&self) -> bool {
         self.registered().is_some_and(|registration| registration.is_lost)
-    }
-
-    /// Waits a moment, if this process is a node that has lost its registration, until it has registered anew.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`] when it has not: then it writes nothing.
-    pub(crate) async fn require_registration(&self) -> Result<()> {
-        let mut registered = self.progress.registered.subscribe();
-        let held =
-            registered.wait_for(|registered| registered.is_none_or(|registration| !registration.is_lost));
-        let lost =
-            || Error::unavailable("this node has lost sight of the others and has not registered anew");
-        let held = Patience::new(REGISTRATION_PATIENCE).wait(held).await;
-        held.ok_or_else(lost)?.map(drop).map_err(|_| lost())
     }
 
     /// Deletes a row, if it is still of this renewal.
@@ -225,6 +226,7 @@ impl Store {
     /// Deletes the row of a node that trusts its memory no more. What it still writes needs no registration.
     pub async fn leave(&self, id: NodeId) -> Result<()> {
         self.progress.registered.send_replace(None);
+        self.db.admit(true);
         let mut following = self.following().await?;
         following.open.tx().execute("DELETE FROM nodes WHERE id = $1", &[id.into()]).await?;
         following.commit().await
@@ -298,13 +300,11 @@ impl Store {
     /// Waits until no node relies any more on what was before anything that is committed by now: for an answer that
     /// rests on somebody else's change, which may not have been answered yet.
     pub async fn settle_all(&self) -> Result<()> {
-        if self.is_shared() {
-            let registered = self.registered();
-            let last = self.read("settle_all", |tx| Box::pin(changes::last(tx))).await?;
-            self.confirm(registered).await?;
-            self.settle(last).await;
-        }
-        Ok(())
+        self.write("settle_all", |tx| {
+            changes::refer(tx);
+            Box::pin(async { Ok(()) })
+        })
+        .await
     }
 
     /// Looks again and again until all nodes say that they have applied the entry. Of looks, those after the `looks` that
@@ -336,8 +336,10 @@ fn until(then: Steady, now: Steady) -> Duration {
 pub(crate) async fn refuse_left_behind(tx: &mut Tx, registered: Option<Registration>) -> Result<()> {
     let Some(Registration { id, number, .. }) = registered else { return Ok(()) };
     let sql = "SELECT 1 FROM nodes WHERE id = $1 AND registered = $2";
-    let there = tx.query_opt(sql, &[id.into(), number.into()]).await?;
-    there.map(drop).ok_or_else(|| Error::unavailable("the database server lacks this node's registration"))
+    if tx.query_opt(sql, &[id.into(), number.into()]).await?.is_some() {
+        return Ok(());
+    }
+    Err(tx.leave_server("the database server lacks this node's registration"))
 }
 
 fn node(row: &Row) -> Result<NodeRow> {
@@ -348,6 +350,7 @@ fn node(row: &Row) -> Result<NodeRow> {
 mod tests {
     mod postgres {
         use std::sync::Arc;
+        use std::sync::atomic::{AtomicBool, Ordering};
 
         use patron_core::id::{NodeId, PatId, TokenId};
         use patron_core::{Error, Result};
@@ -398,25 +401,32 @@ mod tests {
             let store = &fixture.store;
             register(&fixture, 2).await;
             store.note_registered(NODE, 2);
+            let delete = || store.delete_pat(operator(), fixture.tenant, MISSING, Arc::new(|_| Ok(())));
             let begun = store.following().await.unwrap().round();
-            let refused_while = async |tell: &dyn Fn(u64)| {
-                let refused = store.delete_pat(operator(), fixture.tenant, MISSING, Arc::new(|_| Ok(())));
-                let told = async {
-                    store.renewal_wanted().await;
-                    tell(store.following().await.unwrap().round());
-                };
-                tokio::join!(refused, told).0.unwrap_err()
+            let is_refused = AtomicBool::new(false);
+            let refused = async {
+                let refused = delete().await.unwrap_err();
+                is_refused.store(true, Ordering::Relaxed);
+                refused
             };
-            let confirmed = refused_while(&|round| store.note_renewed(round)).await;
-            assert!(matches!(confirmed, Error::NotFound { .. }), "{confirmed:?}");
-            let of_before = refused_while(&|_| store.note_renewed(begun)).await;
-            assert!(matches!(of_before, Error::Unavailable { .. }), "{of_before:?}");
-            let re_registered = |round| {
+            let renewed = async {
+                store.renewal_wanted().await;
+                store.note_renewed(begun);
+                // Longer than an answer takes that does not wait.
+                for _ in 0..20 {
+                    store.nodes().await.unwrap();
+                }
+                assert!(!is_refused.load(Ordering::Relaxed), "by a round that had begun before");
+                store.note_renewed(store.following().await.unwrap().round());
+            };
+            let (refused, ()) = tokio::join!(refused, renewed);
+            assert!(matches!(refused, Error::NotFound { .. }), "{refused:?}");
+            // It is looked for again where the registration is in force: not here.
+            let moved = async {
+                store.renewal_wanted().await;
                 store.note_registered(NODE, 3);
-                store.note_renewed(round);
             };
-            let elsewhere = refused_while(&re_registered);
-            assert!(matches!(elsewhere.await, Error::Unavailable { .. }));
+            assert!(is_left_behind(tokio::join!(delete(), moved).0));
         }
 
         #[tokio::test]

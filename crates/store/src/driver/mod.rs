@@ -229,6 +229,15 @@ impl Database {
         }
     }
 
+    /// Has transactions of [`Lane::Requests`] that begin from now on wait until they are admitted again, as they are at
+    /// first; one that does not wait long enough is unavailable.
+    pub fn admit(&self, admits: bool) {
+        match &self.driver {
+            Driver::Sqlite(_) => {}
+            Driver::Postgres(postgres) => postgres.admit(admits),
+        }
+    }
+
     /// Has connections from now on made to another server first, where the URL names several.
     pub fn try_another_server(&self) {
         match &self.driver {
@@ -260,6 +269,8 @@ pub struct Tx {
     notes: Notes,
     /// Whether it has made an entry there.
     has_entered: bool,
+    /// Whether a server that commits it must have written something.
+    has_written: bool,
 }
 
 /// What a transaction is to enter in the change feed once all else is done: everybody's changes wait for the feed, so
@@ -309,7 +320,7 @@ impl Open {
 
 impl Tx {
     fn new(session: DriverSession) -> Self {
-        Self { session, notes: Notes::default(), has_entered: false }
+        Self { session, notes: Notes::default(), has_entered: false, has_written: false }
     }
 
     /// As [`Database::is_shared`].
@@ -321,7 +332,11 @@ impl Tx {
     pub async fn execute(&mut self, sql: &'static str, params: &[Value]) -> Result<u64> {
         match &mut self.session {
             DriverSession::Sqlite(session) => session.execute(sql, params),
-            DriverSession::Postgres(session) => session.execute(sql, params).await,
+            DriverSession::Postgres(session) => {
+                let changed = session.execute(sql, params).await?;
+                self.has_written |= changed > 0;
+                Ok(changed)
+            }
         }
     }
 
@@ -340,8 +355,27 @@ impl Tx {
     pub async fn query_held(&mut self, sql: &'static str, params: &[Value]) -> Result<Vec<Row>> {
         match &mut self.session {
             DriverSession::Sqlite(session) => session.query(sql, params),
-            DriverSession::Postgres(session) => session.query(sql, params, true).await,
+            DriverSession::Postgres(session) => {
+                let rows = session.query(sql, params, true).await?;
+                // Who holds a row writes that down as well.
+                self.has_written |= !rows.is_empty();
+                Ok(rows)
+            }
         }
+    }
+
+    /// Whether a server that commits what was done so far must have written something, which one that was left behind by
+    /// its standby cannot. What [`Tx::query`] has changed does not count.
+    pub(crate) fn has_written(&self) -> bool {
+        self.has_written
+    }
+
+    /// Gives up the connection: it leads to a server that is not the right one. The transaction runs again on another.
+    pub(crate) fn leave_server(&mut self, cause: &'static str) -> Error {
+        if let DriverSession::Postgres(session) = &mut self.session {
+            session.leave(cause);
+        }
+        Error::unavailable(cause)
     }
 
     /// Runs a statement that returns one row or none; more are an [`Error::Internal`].

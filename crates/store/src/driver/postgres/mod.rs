@@ -19,7 +19,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime};
+use deadpool_postgres::{
+    Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
+};
 use futures_util::future::{Either, select, try_join_all};
 use patron_core::{Error, Result};
 use tokio::sync::{Mutex, OwnedMutexGuard, watch};
@@ -68,7 +70,7 @@ const ALONE_LIMIT: Duration = Duration::from_mins(30);
 const SETTINGS: &str = "SET statement_timeout = '5s'; SET lock_timeout = '4s'; \
                         SET idle_in_transaction_session_timeout = '750ms'";
 /// What holds for those of [`Lane::Nodes`] instead. A transaction that follows the feed stands idle while what it has
-/// read is applied, which may need several answers from a server that is far away; and it locks its own node's row alone.
+/// read is applied, which may need several answers from a server that is far away; and it locks a row of one node's alone.
 const SETTINGS_OF_NODES: &str = "SET statement_timeout = '5s'; SET lock_timeout = '4s'; \
                                  SET idle_in_transaction_session_timeout = '2s'";
 
@@ -117,12 +119,24 @@ struct Shared {
     nodes: Pool,
     /// Moves on when connections are no longer to be used. See [`Session`].
     generation: watch::Sender<u64>,
+    /// Of when connections must be. See [`Postgres::reconnect`] and [`Postgres::connect_nodes`].
+    reach: std::sync::Mutex<Reach>,
+    /// Whether requests may use the database now.
+    admits: watch::Sender<bool>,
     address: Address,
     patience: Duration,
     /// Whether the server knows `LISTEN` and `NOTIFY`.
     notifies: bool,
     /// By the transactions' names.
     contention: std::sync::Mutex<HashMap<&'static str, Contention>>,
+}
+
+/// Between when a connection must have been made, to lead where it should.
+#[derive(Clone, Copy)]
+struct Reach {
+    since: Instant,
+    /// Of those that follow.
+    until: Option<Instant>,
 }
 
 /// What transactions of one name have lost against.
@@ -141,6 +155,7 @@ impl Postgres {
         let pool = pool_of(&address, options.connections.max(1), options.busy_timeout, SETTINGS)?;
         let nodes = pool_of(&address, NODES, options.busy_timeout, SETTINGS_OF_NODES)?;
         let patience = options.busy_timeout;
+        let since = Instant::now();
         let notifies = Patience::new(patience).wait(look(&pool)).await.ok_or_else(no_answer)?;
         let notifies = notifies.map_err(|fault| fault.error())?;
         let generation = watch::Sender::new(0);
@@ -148,6 +163,8 @@ impl Postgres {
             pool,
             nodes,
             generation,
+            reach: std::sync::Mutex::new(Reach { since, until: None }),
+            admits: watch::Sender::new(true),
             address,
             patience,
             notifies,
@@ -204,6 +221,8 @@ impl Postgres {
     /// Uses no connection any more that there is: those in use are closed when they come back, and commits that are
     /// under way are not waited for.
     pub(super) fn reconnect(&self) {
+        // Noted first: one that was taken out of the pool just now is known by its age.
+        *self.shared.reach() = Reach { since: Instant::now(), until: None };
         self.shared.generation.send_modify(|generation| *generation += 1);
         for pool in [&self.shared.pool, &self.shared.nodes] {
             pool.retain(|_, _| false);
@@ -211,10 +230,19 @@ impl Postgres {
     }
 
     /// Opens the connections that nodes wait for each other on: a server that takes no more later on refuses none of them.
+    /// None that is opened later is followed on, until the next [`Postgres::reconnect`]: it may lead to another server,
+    /// on which nobody has registered.
     pub(super) async fn connect_nodes(&self) -> Result<()> {
         let all = try_join_all((0..NODES).map(|_| connect(&self.shared.nodes)));
         let opened = Patience::new(self.shared.patience).wait(all).await;
-        opened.ok_or_else(no_answer)?.map(drop).map_err(|fault| fault.error())
+        opened.ok_or_else(no_answer)?.map(drop).map_err(|fault| fault.error())?;
+        self.shared.reach().until = Some(Instant::now());
+        Ok(())
+    }
+
+    /// Has requests wait, or go on.
+    pub(super) fn admit(&self, admits: bool) {
+        self.shared.admits.send_replace(admits);
     }
 
     pub(super) fn try_another_server(&self) {
@@ -359,6 +387,9 @@ impl Shared {
         }
         let (mut conflicts, mut taken, mut broken, mut rest) = (0, false, 0, FIRST_REST);
         loop {
+            if asked.lane == Lane::Requests && !self.is_admitted(&mut asked).await {
+                return Err(Error::unavailable(format!("{}: {LOST_SIGHT}", asked.name)));
+            }
             let fault = match self.attempt(&mut asked, queue(turn.is_some(), conflicts), &work).await {
                 Ok(outcome) => return outcome,
                 Err(Lost::Unknown(fault)) => return Err(fault.error()),
@@ -385,6 +416,16 @@ impl Shared {
                 fault => return Err(fault.error()),
             }
         }
+    }
+
+    fn reach(&self) -> std::sync::MutexGuard<'_, Reach> {
+        self.reach.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn is_admitted(&self, asked: &mut Asked) -> bool {
+        let mut admits = self.admits.subscribe();
+        let admitted = admits.wait_for(|admits| *admits);
+        matches!(asked.patience.wait(admitted).await, Some(Ok(_)))
     }
 
     fn note_contended(&self, name: &'static str) {
@@ -504,7 +545,16 @@ impl Shared {
             let before = mode.prepare();
             // Asked first: a connection that is opened meanwhile may be of either generation.
             let generation = Generation::now(&self.generation);
-            let mut session = Session::new(connect(pool).await?, generation, name, !before.is_empty());
+            let connection = connect(pool).await?;
+            let (opened, Reach { since, until }) = (Object::metrics(&connection).created, *self.reach());
+            if opened < since.into_std() {
+                drop(Object::take(connection));
+                continue;
+            }
+            if mode == Mode::Follow && until.is_some_and(|until| opened > until.into_std()) {
+                return Err(Fault::broken(format!("{name}: the connection may lead to another server")));
+            }
+            let mut session = Session::new(connection, generation, name, !before.is_empty());
             if mode == Mode::Follow {
                 session.cancel_if_cut_short(self.address.servers.tls());
             }
@@ -539,6 +589,8 @@ fn queue(has_turn: bool, conflicts: u32) -> Option<&'static str> {
         _ => Some(QUEUE_ALONE),
     }
 }
+
+const LOST_SIGHT: &str = "this node has lost sight of the others and has not registered anew";
 
 /// Lifts the server's limits of [`SETTINGS`].
 const UNLIMITED: &str =

@@ -110,6 +110,11 @@ impl Session {
         self.generation.over().await;
     }
 
+    /// Gives up the connection, for it leads to the wrong server, and the transaction, which may run again on another.
+    pub(in crate::driver) fn leave(&mut self, cause: &str) {
+        self.failed.get_or_insert_with(|| Fault::broken(cause));
+    }
+
     pub(super) fn fault(&self) -> Option<&Fault> {
         self.failed.as_ref()
     }
