@@ -152,6 +152,7 @@ impl Store {
             let expected = expected.clone();
             Box::pin(async move {
                 let Some(identity) = with_password(tx, tenant, id, &expected).await? else {
+                    changes::refer(tx);
                     return Ok(None);
                 };
                 if let Some(previous) = previous {
@@ -220,6 +221,7 @@ impl Store {
             let (expected, hash) = (expected.clone(), hash.clone());
             Box::pin(async move {
                 let Some(identity) = with_password(tx, tenant, id, &expected).await? else {
+                    changes::refer(tx);
                     return Ok(None);
                 };
                 let new = NewPassword { hash, temporary: false };
