@@ -89,6 +89,7 @@ static ENTRIES: LazyLock<Insert> =
 
 /// Has the transaction at hand enter a change, which it makes, when all else is done.
 pub(crate) fn enter(tx: &mut Tx, change: Change) {
+    tx.enters();
     tx.notes().changes.push(change.parts());
 }
 

@@ -16,7 +16,7 @@ use crate::Store;
 use crate::audit::{self, Stamp};
 use crate::changes::{self, Change};
 use crate::convert::{self, json};
-use crate::driver::{Lane, Row, Tx};
+use crate::driver::{Row, Tx};
 use crate::{pats, sessions};
 
 /// The columns of [`identity`], in its order.
@@ -161,7 +161,7 @@ impl Store {
 
     /// The identity of this id in any tenant: for authentication alone.
     pub async fn credential_owner(&self, id: IdentityId) -> Result<Option<Identity>> {
-        self.recall(Lane::Requests, "credential_owner", move |tx| {
+        self.read("credential_owner", move |tx| {
             Box::pin(async move {
                 let row = tx.query_opt(select_identity!("WHERE id = $1"), &[id.into()]).await?;
                 row.map(|row| identity(&row)).transpose()

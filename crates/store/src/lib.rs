@@ -104,6 +104,7 @@ impl Store {
 
     /// Whether the database answers and its schema is this program's.
     pub async fn check(&self) -> Result<()> {
+        self.require_sight()?;
         let known = migrations(&self.db).last().map(|migration| migration.version);
         match migrate::current(&self.db).await? {
             version if version == known => Ok(()),
@@ -195,24 +196,15 @@ impl Store {
         Written { outcome, basis: basis.filter(|_| is_answer), registered }
     }
 
-    /// Reads what is shown, on a server that has this process's registration.
+    /// Reads for a request, on a server that has this process's registration.
     async fn read<T, F>(&self, name: &'static str, work: F) -> Result<T>
-    where
-        F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + Sync + 'static,
-        T: Send + 'static,
-    {
-        self.recall(Lane::Requests, name, work).await
-    }
-
-    /// The same of what will be kept in memory, on connections of whichever lane.
-    async fn recall<T, F>(&self, lane: Lane, name: &'static str, work: F) -> Result<T>
     where
         F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + Sync + 'static,
         T: Send + 'static,
     {
         let (progress, work) = (Arc::clone(&self.progress), Arc::new(work));
         self.db
-            .read_in(lane, name, move |tx| {
+            .read(name, move |tx| {
                 let (registered, work) = (progress.registered(), Arc::clone(&work));
                 Box::pin(async move {
                     nodes::refuse_left_behind(tx, registered).await?;
@@ -249,7 +241,7 @@ impl Store {
 }
 
 /// How often a transaction runs that has changed nothing, while this node registers anew again and again.
-const RUNS: u32 = 3;
+const RUNS: u32 = 2;
 
 /// What came of a transaction that writes.
 struct Written<T> {

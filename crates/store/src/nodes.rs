@@ -1,6 +1,7 @@
 //! The processes that keep in memory what they have read of a database that several share: how they follow its
 //! changes, and how a change waits for them. The rules are [`patron_core::coherence`]'s.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -19,8 +20,8 @@ use crate::patience::Patience;
 /// a reading, a writing and a wait for the disk to apply an entry.
 const FIRST_REST: Duration = Duration::from_millis(2);
 const LONGEST_REST: Duration = Duration::from_millis(50);
-/// How long it is waited for a renewal: one that is under way may take two leases, and then one may that begins.
-const RENEWAL_PATIENCE: Duration = Duration::from_secs(12);
+/// How long it is waited for a renewal: one that is under way may take a lease, and then one that begins may.
+const RENEWAL_PATIENCE: Duration = Duration::from_secs(7);
 /// How often it is looked whether a node that is there renews its row.
 const WATCHING_REST: Duration = Duration::from_millis(RENEWAL_MILLIS / 4);
 
@@ -234,14 +235,19 @@ impl Store {
 
     /// The rows of all nodes, and where the feed ends for the server that gives them.
     pub async fn nodes(&self) -> Result<(Vec<NodeRow>, i64)> {
-        self.recall(Lane::Nodes, "nodes", |tx| {
+        let progress = Arc::clone(&self.progress);
+        let read = self.db.read_in(Lane::Nodes, "nodes", move |tx| {
+            let registered = progress.registered();
             Box::pin(async move {
+                if !has_registration(tx, registered).await? {
+                    return Err(Error::unavailable(LACKS_REGISTRATION));
+                }
                 let rows = tx.query("SELECT id, seen, renewals FROM nodes ORDER BY id", &[]).await?;
                 let rows = rows.iter().map(node).collect::<Result<_>>()?;
                 Ok((rows, changes::last(tx).await?))
             })
-        })
-        .await
+        });
+        read.await
     }
 
     /// Watches the nodes' rows until it is known that no node lives, and gives those that dead ones have left; `None`
@@ -267,7 +273,14 @@ impl Store {
         self.look(&mut looking).await
     }
 
+    /// Refuses at once while this process has lost its registration.
+    pub(crate) fn require_sight(&self) -> Result<()> {
+        let lost = || Error::unavailable("this node has lost sight of the others");
+        if self.is_cut_off() { Err(lost()) } else { Ok(()) }
+    }
+
     async fn look(&self, looking: &mut Looking) -> Result<()> {
+        self.require_sight()?;
         let look = self.progress.looks.fetch_add(1, Ordering::AcqRel) + 1;
         let (rows, last) = self.nodes().await?;
         let seen = rows.iter().map(|row| row.seen).min().unwrap_or(last);
@@ -275,7 +288,7 @@ impl Store {
         (looking.look, looking.seen) = (look, seen.min(last));
         for dead in looking.roll.observe(&rows, self.steady.steady()) {
             let own = self.registered().is_some_and(|registration| registration.id == dead.id);
-            if !own && !self.is_cut_off() {
+            if !own {
                 self.strike_node(dead).await?;
             }
         }
@@ -300,6 +313,9 @@ impl Store {
     /// Waits until no node relies any more on what was before anything that is committed by now: for an answer that
     /// rests on somebody else's change, which may not have been answered yet.
     pub async fn settle_all(&self) -> Result<()> {
+        if !self.is_shared() {
+            return Ok(());
+        }
         self.write("settle_all", |tx| {
             changes::refer(tx);
             Box::pin(async { Ok(()) })
@@ -334,12 +350,15 @@ fn until(then: Steady, now: Steady) -> Duration {
 /// Refuses a server that lacks the registration: a primary of yesterday, still reachable. That one may show a *later*
 /// one, which it could not commit and was not believed.
 pub(crate) async fn refuse_left_behind(tx: &mut Tx, registered: Option<Registration>) -> Result<()> {
-    let Some(Registration { id, number, .. }) = registered else { return Ok(()) };
+    if has_registration(tx, registered).await? { Ok(()) } else { Err(tx.leave_server(LACKS_REGISTRATION)) }
+}
+
+const LACKS_REGISTRATION: &str = "the database server lacks this node's registration";
+
+async fn has_registration(tx: &mut Tx, registered: Option<Registration>) -> Result<bool> {
+    let Some(Registration { id, number, .. }) = registered else { return Ok(true) };
     let sql = "SELECT 1 FROM nodes WHERE id = $1 AND registered = $2";
-    if tx.query_opt(sql, &[id.into(), number.into()]).await?.is_some() {
-        return Ok(());
-    }
-    Err(tx.leave_server("the database server lacks this node's registration"))
+    Ok(tx.query_opt(sql, &[id.into(), number.into()]).await?.is_some())
 }
 
 fn node(row: &Row) -> Result<NodeRow> {

@@ -23,7 +23,7 @@ use crate::Store;
 use crate::audit::{self, Stamp};
 use crate::changes::{self, Change};
 use crate::convert::{self, json};
-use crate::driver::{Lane, Row, Tx, Value};
+use crate::driver::{Row, Tx, Value};
 use crate::hits;
 use crate::sessions::{self, SessionLimits};
 
@@ -169,7 +169,7 @@ impl Store {
 
     /// The PAT of this id in any tenant, with the hash of its secret: for authentication alone.
     pub async fn credential(&self, id: PatId) -> Result<Option<Credential>> {
-        self.recall(Lane::Requests, "credential", move |tx| {
+        self.read("credential", move |tx| {
             Box::pin(async move {
                 if let Some(row) = tx.query_opt(select_pat!("WHERE p.id = $1"), &[id.into()]).await? {
                     let hash = SecretHash::from_bytes(row.fixed(12)?);

@@ -13,7 +13,7 @@ use crate::Store;
 use crate::audit::{self, Stamp};
 use crate::changes::{self, Change};
 use crate::convert;
-use crate::driver::{Lane, Tx};
+use crate::driver::Tx;
 use crate::identities::{self, NewPassword, no_such_identity};
 
 /// How long web sessions live: the settings `sessions.idle_minutes` and `sessions.absolute_hours`.
@@ -88,7 +88,7 @@ impl Store {
         limits: SessionLimits,
     ) -> Result<Option<Session>> {
         let now = self.clock.now();
-        self.recall(Lane::Requests, "session", move |tx| {
+        self.read("session", move |tx| {
             Box::pin(async move {
                 let found = find(tx, tenant, hash).await?;
                 Ok(found.filter(|session| !limits.ended(session.created, session.last_seen, now)))
@@ -115,7 +115,7 @@ impl Store {
         if !could_be_name(&name) {
             return Ok(None);
         }
-        self.recall(Lane::Requests, "credentials_of", move |tx| {
+        self.read("credentials_of", move |tx| {
             let name = name.clone();
             Box::pin(async move {
                 let Some(identity) = identities::find_by_name(tx, tenant, &name).await? else {

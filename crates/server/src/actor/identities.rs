@@ -70,7 +70,9 @@ impl Actor {
         // once more.
         match self.identity(id).await {
             Ok(who) => decide(&who)?,
-            Err(Error::NotFound { .. }) => {}
+            Err(Error::NotFound { .. }) => {
+                self.holder().require(&self.app.catalogue, Right::AUTH_USER_MANAGE)?;
+            }
             Err(error) => return Err(error),
         }
         let app = &self.app;

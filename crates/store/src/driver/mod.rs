@@ -267,7 +267,8 @@ pub struct Tx {
     session: DriverSession,
     /// What it is to enter in the change feed.
     notes: Notes,
-    /// Whether it has made an entry there.
+    /// Whether it makes an entry there, and whether it has.
+    enters: bool,
     has_entered: bool,
     /// Whether a server that commits it must have written something.
     has_written: bool,
@@ -320,7 +321,7 @@ impl Open {
 
 impl Tx {
     fn new(session: DriverSession) -> Self {
-        Self { session, notes: Notes::default(), has_entered: false, has_written: false }
+        Self { session, notes: Notes::default(), enters: false, has_entered: false, has_written: false }
     }
 
     /// As [`Database::is_shared`].
@@ -399,6 +400,11 @@ impl Tx {
     /// What is to be entered in the change feed at the end.
     pub(crate) fn notes(&mut self) -> &mut Notes {
         &mut self.notes
+    }
+
+    /// Says that the transaction is going to make an entry in the change feed, for which others may be in its way.
+    pub fn enters(&mut self) {
+        self.enters = true;
     }
 
     /// Says that the transaction has made an entry in the change feed: its commit wakes whoever listens to

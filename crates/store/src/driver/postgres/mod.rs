@@ -44,14 +44,10 @@ const COMMIT_LIMIT: Duration = Duration::from_mins(1);
 const COMMIT_GRACE: Duration = Duration::from_secs(1);
 /// How long after a conflict the transactions of this name run one after the other.
 const CONTENDED: Duration = Duration::from_millis(200);
-/// Where transactions of all processes wait for each other, once they have lost a conflict: the feed is what nearly all
-/// conflicts are about. It is no query, so what the transaction sees is from when its wait was over. Those that have
-/// not lost yet go on meanwhile.
+/// Where transactions of all processes wait for each other that enter something in the feed, once they have lost a
+/// conflict. It is no query, so what the transaction sees is from when its wait was over. Those that have not lost yet go
+/// on meanwhile: they may hold what this one waits for next.
 const QUEUE: &str = "LOCK TABLE feed IN SHARE UPDATE EXCLUSIVE MODE";
-/// Where one waits that has lost again and again, against those that go on: now they wait for it.
-const QUEUE_ALONE: &str = "LOCK TABLE feed IN EXCLUSIVE MODE";
-/// How many conflicts a transaction loses before that.
-const PATIENT_LOSSES: u32 = 3;
 /// How many connections a transaction may lose before it is given up.
 const LOST_AT_MOST: u32 = 3;
 /// How long a transaction that has lost more than one conflict rests before it runs again.
@@ -127,6 +123,8 @@ struct Shared {
     patience: Duration,
     /// Whether the server knows `LISTEN` and `NOTIFY`.
     notifies: bool,
+    /// Whether it knows the [`QUEUE`], as far as was tried.
+    queues: AtomicBool,
     /// By the transactions' names.
     contention: std::sync::Mutex<HashMap<&'static str, Contention>>,
 }
@@ -147,6 +145,8 @@ struct Contention {
     turn: Arc<Mutex<()>>,
     /// Until when that moment lasts.
     until: Option<Instant>,
+    /// Whether they enter something in the feed.
+    enters: bool,
 }
 
 impl Postgres {
@@ -168,6 +168,7 @@ impl Postgres {
             address,
             patience,
             notifies,
+            queues: AtomicBool::new(true),
             contention: std::sync::Mutex::default(),
         };
         Ok(Self { shared: Arc::new(shared) })
@@ -271,7 +272,7 @@ impl Postgres {
     {
         let (shared, mut patience) = (Arc::clone(&self.shared), Patience::new(patience));
         let given_up = Arc::new(AtomicBool::new(false));
-        let asked = Asked { lane, name, mode, patience, given_up: Arc::clone(&given_up) };
+        let asked = Asked { lane, name, mode, patience, given_up: Arc::clone(&given_up), enters: false };
         let task = tokio::spawn(async move { shared.transact(asked, work).await });
         match patience.wait(task).await {
             Some(Ok(outcome)) => outcome,
@@ -350,6 +351,8 @@ struct Asked {
     patience: Patience,
     /// Whether its caller was told that it took too long.
     given_up: Arc<AtomicBool>,
+    /// Whether it is known to enter something in the feed.
+    enters: bool,
 }
 
 impl Asked {
@@ -382,15 +385,19 @@ impl Shared {
         F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + Sync,
     {
         let mut turn = None;
-        if asked.mode == Mode::Write && self.is_contended(asked.name) {
+        if asked.mode == Mode::Write && self.is_contended(&mut asked) {
             turn = self.take_turn(&mut asked).await;
         }
         let (mut conflicts, mut taken, mut broken, mut rest) = (0, false, 0, FIRST_REST);
         loop {
+            if asked.is_over() {
+                return Err(too_long(asked.name).error());
+            }
             if asked.lane == Lane::Requests && !self.is_admitted(&mut asked).await {
                 return Err(Error::unavailable(format!("{}: {LOST_SIGHT}", asked.name)));
             }
-            let fault = match self.attempt(&mut asked, queue(turn.is_some(), conflicts), &work).await {
+            let queue = (turn.is_some() && asked.enters).then_some(QUEUE);
+            let fault = match self.attempt(&mut asked, queue, &work).await {
                 Ok(outcome) => return outcome,
                 Err(Lost::Unknown(fault)) => return Err(fault.error()),
                 Err(Lost::Undone(fault)) if asked.is_over() => return Err(fault.error()),
@@ -406,8 +413,8 @@ impl Shared {
                         rest = LONGEST_REST.min(rest * 2);
                     }
                     conflicts += 1;
-                    if turn.is_none() {
-                        self.note_contended(asked.name);
+                    if turn.is_none() && asked.mode == Mode::Write {
+                        self.note_contended(&asked);
                         turn = self.take_turn(&mut asked).await;
                     }
                 }
@@ -428,14 +435,17 @@ impl Shared {
         matches!(asked.patience.wait(admitted).await, Some(Ok(_)))
     }
 
-    fn note_contended(&self, name: &'static str) {
+    fn note_contended(&self, asked: &Asked) {
         let mut contention = self.contention.lock().unwrap_or_else(PoisonError::into_inner);
-        contention.entry(name).or_default().until = Some(Instant::now() + CONTENDED);
+        let contention = contention.entry(asked.name).or_default();
+        contention.until = Some(Instant::now() + CONTENDED);
+        contention.enters = asked.enters;
     }
 
-    fn is_contended(&self, name: &'static str) -> bool {
+    fn is_contended(&self, asked: &mut Asked) -> bool {
         let contention = self.contention.lock().unwrap_or_else(PoisonError::into_inner);
-        let until = contention.get(name).and_then(|contention| contention.until);
+        let Some(Contention { until, enters, .. }) = contention.get(asked.name) else { return false };
+        asked.enters = *enters;
         until.is_some_and(|until| Instant::now() < until)
     }
 
@@ -471,10 +481,11 @@ impl Shared {
             Either::Right(_) => Err(Fault::broken(format!("{name}: the connections were given up"))),
         };
         let (tx, outcome) = worked.and_then(|worked| worked).map_err(Lost::Undone)?;
-        let Tx { session: DriverSession::Postgres(session), has_entered, .. } = tx else {
+        let Tx { session: DriverSession::Postgres(session), has_entered, enters, .. } = tx else {
             let cause = format!("{name}: the transaction was exchanged for another one");
             return Err(Lost::Undone(Fault::Mistake(cause)));
         };
+        asked.enters = enters;
         match (session.fault().cloned(), outcome) {
             (None, Ok(_)) if asked.is_over() => {
                 undo(session).await;
@@ -534,7 +545,7 @@ impl Shared {
         lane: Lane,
         name: &'static str,
         mode: Mode,
-        mut queue: Option<&'static str>,
+        queue: Option<&'static str>,
     ) -> Result<Session, Fault> {
         let pool = match lane {
             Lane::Requests => &self.pool,
@@ -551,10 +562,12 @@ impl Shared {
                 drop(Object::take(connection));
                 continue;
             }
-            if mode == Mode::Follow && until.is_some_and(|until| opened > until.into_std()) {
+            let is_late = lane == Lane::Nodes && until.is_some_and(|until| opened > until.into_std());
+            if is_late && mode == Mode::Follow {
                 return Err(Fault::broken(format!("{name}: the connection may lead to another server")));
             }
-            let mut session = Session::new(connection, generation, name, !before.is_empty());
+            // Late ones are not kept, so that nobody follows on them.
+            let mut session = Session::new(connection, generation, name, is_late || !before.is_empty());
             if mode == Mode::Follow {
                 session.cancel_if_cut_short(self.address.servers.tls());
             }
@@ -566,27 +579,19 @@ impl Shared {
                     return Err(Fault::Mistake(format!("{name}: {IN_USE}")));
                 }
                 session.control(mode.begin()).await?;
+                let queue = queue.filter(|_| self.queues.load(Ordering::Relaxed));
                 Ok(if let Some(queue) = queue { session.control(queue).await } else { Ok(()) })
             };
             match begun.await {
                 Ok(Ok(())) => return Ok(session),
                 // A server that has no such lock, or nothing to lock.
-                Ok(Err(Fault::Mistake(_))) => queue = None,
+                Ok(Err(Fault::Mistake(_))) => self.queues.store(false, Ordering::Relaxed),
                 Ok(Err(fault)) => return Err(fault),
                 Err(Fault::Broken(_)) if left > 0 => left -= 1,
                 // A server that begins no transaction is at fault, whatever it says: a standby for one.
                 Err(fault) => return Err(Fault::broken(fault.cause())),
             }
         }
-    }
-}
-
-/// Where a transaction waits that has lost so many conflicts, or comes after one that has.
-fn queue(has_turn: bool, conflicts: u32) -> Option<&'static str> {
-    match conflicts {
-        0 => has_turn.then_some(QUEUE),
-        1..=PATIENT_LOSSES => Some(QUEUE),
-        _ => Some(QUEUE_ALONE),
     }
 }
 
