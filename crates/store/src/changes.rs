@@ -128,7 +128,6 @@ pub(crate) async fn enter_noted(tx: &mut Tx, now: Timestamp) -> Result<Option<Ba
         let row = |(seq, (kind, subject)): (i64, (i64, Value))| vec![seq.into(), kind.into(), subject];
         let rows: Vec<_> = (last - many + 1..).zip(changes).map(row).collect();
         ENTRIES.write(tx, &[now.into()], &rows).await?;
-        tx.entered();
         Ok(Some(Basis::Proven(last)))
     } else if refers && tx.is_shared() && tx.has_written() {
         Ok(Some(Basis::Proven(last(tx).await?)))

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use patron_core::Result;
 use patron_core::id::IdentityId;
 use patron_core::identity::{self, Draft, Identity};
 use patron_core::rights::Right;
 use patron_core::secret::Password;
-use patron_core::{Error, Result};
 use patron_store::identities::{Found, Search, no_such_identity};
 
 use super::Actor;
@@ -66,15 +66,8 @@ impl Actor {
         let actor = self.clone();
         let decide =
             move |who: &Identity| actor.holder().reset_password(&actor.app.catalogue, who.id, &who.levels);
-        // Asked before the costly hash as well, of the identity as it is now. What was not found, the change looks for
-        // once more.
-        match self.identity(id).await {
-            Ok(who) => decide(&who)?,
-            Err(Error::NotFound { .. }) => {
-                self.holder().require(&self.app.catalogue, Right::AUTH_USER_MANAGE)?;
-            }
-            Err(error) => return Err(error),
-        }
+        // Asked before the costly hash as well, of the identity as it is now.
+        decide(&self.identity(id).await?)?;
         let app = &self.app;
         let password = Password::generate(&app.entropy);
         let hash = app.passwords.hash(password.clone()).await?;

@@ -66,22 +66,18 @@ impl Database {
     /// The power of the primary is cut, and its standby is promoted. Says when that takes writes.
     pub(crate) fn fail_over(&mut self) -> At {
         self.primary().kill();
-        self.promote_the_other()
+        self.promote_beside()
     }
 
     /// The primary stands still, and its standby is promoted. What [`Database::standby`] gives from then on is the old
     /// primary, which knows nothing of it.
     pub(crate) fn leave_behind(&mut self) -> At {
         self.primary().pause();
-        self.promote_the_other()
+        self.promote_beside()
     }
 
-    /// The standby is promoted beside the primary, which goes on and knows nothing of it.
+    /// The standby is promoted beside the primary, which knows nothing of it. Says when it takes writes.
     pub(crate) fn promote_beside(&mut self) -> At {
-        self.promote_the_other()
-    }
-
-    fn promote_the_other(&mut self) -> At {
         self.primary = 1 - self.primary;
         self.primary().promote();
         self.psql("CREATE TABLE IF NOT EXISTS taken (by_writes INT)");

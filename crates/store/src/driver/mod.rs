@@ -267,9 +267,8 @@ pub struct Tx {
     session: DriverSession,
     /// What it is to enter in the change feed.
     notes: Notes,
-    /// Whether it makes an entry there, and whether it has.
+    /// Whether it makes an entry there.
     enters: bool,
-    has_entered: bool,
     /// Whether a server that commits it must have written something.
     has_written: bool,
 }
@@ -321,7 +320,7 @@ impl Open {
 
 impl Tx {
     fn new(session: DriverSession) -> Self {
-        Self { session, notes: Notes::default(), enters: false, has_entered: false, has_written: false }
+        Self { session, notes: Notes::default(), enters: false, has_written: false }
     }
 
     /// As [`Database::is_shared`].
@@ -402,15 +401,10 @@ impl Tx {
         &mut self.notes
     }
 
-    /// Says that the transaction is going to make an entry in the change feed, for which others may be in its way.
+    /// Says that the transaction makes an entry in the change feed: others may be in its way there, and its commit wakes
+    /// whoever listens to [`Database::notifications`].
     pub fn enters(&mut self) {
         self.enters = true;
-    }
-
-    /// Says that the transaction has made an entry in the change feed: its commit wakes whoever listens to
-    /// [`Database::notifications`].
-    pub fn entered(&mut self) {
-        self.has_entered = true;
     }
 
     /// Whether there is a table of that name, which each driver asks in its own way.

@@ -481,7 +481,7 @@ impl Shared {
             Either::Right(_) => Err(Fault::broken(format!("{name}: the connections were given up"))),
         };
         let (tx, outcome) = worked.and_then(|worked| worked).map_err(Lost::Undone)?;
-        let Tx { session: DriverSession::Postgres(session), has_entered, enters, .. } = tx else {
+        let Tx { session: DriverSession::Postgres(session), enters, .. } = tx else {
             let cause = format!("{name}: the transaction was exchanged for another one");
             return Err(Lost::Undone(Fault::Mistake(cause)));
         };
@@ -492,7 +492,7 @@ impl Shared {
                 Err(Lost::Undone(too_long(name)))
             }
             (None, Ok(value)) => {
-                let committed = self.commit(session, name, has_entered && self.notifies).await;
+                let committed = self.commit(session, name, enters && self.notifies).await;
                 committed.map_err(|lost| if mode == Mode::Read { lost.undone() } else { lost })?;
                 Ok(Ok(value))
             }
