@@ -5,80 +5,21 @@
 //! A change ends the version of a thing before it, and its entry's number is the new version's. So a memory is right
 //! when the version that it holds is at least the last one that was answered.
 
-use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use super::{Follower, NodeRow, Outcome, Roll, Steady, Step, Terms, Verdict, Wait};
 use crate::id::NodeId;
 
 mod key;
+mod server;
+mod setup;
+
+use self::server::{Server, Statement};
+pub(super) use self::setup::{Failover, Flaw, Setup, Slow};
 
 /// A lease of two units on a clock that may be wrong by a quarter: it gains or loses one unit in four at most.
 pub(super) const TERMS: Terms = Terms::new(2, 25, 1);
 const UNITS_BETWEEN_SKEWS: u8 = 3;
-
-/// What a world consists of, and how much may go wrong in it.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Setup {
-    pub(super) nodes: usize,
-    pub(super) observers: usize,
-    pub(super) changes: i64,
-    /// Statements, or answers to them, that are lost or late.
-    pub(super) losses: u8,
-    /// Nodes that are killed or leave, and start again under a new id.
-    pub(super) ends: u8,
-    pub(super) failover: Failover,
-    /// Observers delete a row some time after they have found it; otherwise at once.
-    pub(super) late_deletes: bool,
-    /// A follower reads and applies in one, and hears the answer as soon as there is one; what a request loads is
-    /// kept at once. The orders that this leaves out are looked at in worlds of one node; it makes room for more.
-    pub(super) coarse: bool,
-    /// Whose clock is slow; the others' are fast.
-    pub(super) slow: Slow,
-    pub(super) flaw: Option<Flaw>,
-}
-
-/// What becomes of the database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Failover {
-    /// Nothing.
-    Never,
-    /// The standby takes over and has all that was committed. The old one can still be reached and read.
-    Synchronous,
-    /// The same, but the last commit may be missing.
-    Asynchronous,
-}
-
-/// Whose clock is slow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Slow {
-    Nodes,
-    Others,
-}
-
-/// A part of the protocol that is left out, to see that it is needed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Flaw {
-    TrustFromTheAnswer,
-    TrustOnceRegistered,
-    RenewBeforeApplying,
-    LoadWithoutEpoch,
-    LeaveBeforeTrustEnds,
-    NumbersStartAgain,
-    WaitWithoutDrift,
-    WaitWithoutMargin,
-    WaitForRowsOfTheOldServer,
-    ObserveWithoutDrift,
-    ObserveWithoutMargin,
-    DeleteWhateverTheNumber,
-    RenewWhateverTheNumber,
-    RenewElsewhereThanRead,
-    RenewWithoutStandby,
-    RegisterWithWhatWasSeen,
-    TakeTheLastEntryForGranted,
-    LoadAfterLaterRegistrations,
-    LoadFromAnyServer,
-}
 
 /// What can happen next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,24 +56,6 @@ pub(super) enum Action {
     Delete { observer: usize },
     /// The standby takes over.
     Promote { complete: bool },
-}
-
-#[derive(Debug, Clone, Default)]
-struct Server {
-    /// The version that it holds, and the number of the feed's last entry.
-    version: i64,
-    last: i64,
-    /// The last entry is one that the standby never got, about another thing: it could be seen, and was not committed.
-    foreign: bool,
-    rows: Vec<NodeRow>,
-    /// The number of the registration by which each row is there.
-    registered: BTreeMap<NodeId, i64>,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Statement {
-    Renew(NodeRow),
-    Register(NodeRow),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -220,49 +143,6 @@ impl Node {
         if let Some(load) = &mut self.load {
             load.overtaken = true;
         }
-    }
-}
-
-impl Server {
-    fn row(&mut self, id: NodeId) -> Option<&mut NodeRow> {
-        self.rows.iter_mut().find(|row| row.id == id)
-    }
-
-    fn strike(&mut self, is_struck: impl Fn(&NodeRow) -> bool) {
-        for row in self.rows.extract_if(.., |row| is_struck(row)) {
-            self.registered.remove(&row.id);
-        }
-    }
-
-    /// Carries a statement out, and says what its answer is.
-    fn execute(&mut self, statement: Statement, careless: bool) -> Outcome {
-        match (statement, self.row(statement.row().id)) {
-            (Statement::Renew(new), Some(row)) if row.renewals + 1 == new.renewals || careless => {
-                *row = new;
-                Outcome::Renewed
-            }
-            (Statement::Renew(_), _) => Outcome::RowMissing,
-            (Statement::Register(new), None) => {
-                self.rows.push(new);
-                self.rows.sort_unstable();
-                self.registered.insert(new.id, new.renewals);
-                Outcome::Registered
-            }
-            (Statement::Register(new), Some(row)) => {
-                if row.renewals < new.renewals {
-                    *row = new;
-                    self.registered.insert(new.id, new.renewals);
-                }
-                Outcome::Registered
-            }
-        }
-    }
-}
-
-impl Statement {
-    fn row(&self) -> &NodeRow {
-        let (Self::Renew(row) | Self::Register(row)) = self;
-        row
     }
 }
 

@@ -5,6 +5,7 @@
 //! and advisory locks; `LISTEN` and `NOTIFY` are used where it has them.
 
 mod address;
+mod contention;
 mod fault;
 mod listen;
 mod servers;
@@ -13,7 +14,6 @@ mod session;
 mod tests;
 mod value;
 
-use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
@@ -24,10 +24,11 @@ use deadpool_postgres::{
 };
 use futures_util::future::{Either, select, try_join_all};
 use patron_core::{Error, Result};
-use tokio::sync::{Mutex, OwnedMutexGuard, watch};
+use tokio::sync::{OwnedMutexGuard, watch};
 use tokio::time::{Instant, sleep, timeout};
 
 use self::address::Address;
+use self::contention::{Contention, QUEUE};
 use self::fault::Fault;
 pub use self::listen::Notifications;
 use self::session::Generation;
@@ -42,12 +43,6 @@ const COMMIT_LIMIT: Duration = Duration::from_mins(1);
 /// How long a commit may still take once its connection is not to be used any more. A server that is well is done with it
 /// by then: the follower may have lost nothing but a connection of its own.
 const COMMIT_GRACE: Duration = Duration::from_secs(1);
-/// How long after a conflict the transactions of this name run one after the other.
-const CONTENDED: Duration = Duration::from_millis(200);
-/// Where transactions of all processes wait for each other that enter something in the feed, once they have lost a
-/// conflict. It is no query, so what the transaction sees is from when its wait was over. Those that have not lost yet go
-/// on meanwhile: they may hold what this one waits for next.
-const QUEUE: &str = "LOCK TABLE feed IN SHARE UPDATE EXCLUSIVE MODE";
 /// How many connections a transaction may lose before it is given up.
 const LOST_AT_MOST: u32 = 3;
 /// How long a transaction that has lost more than one conflict rests before it runs again.
@@ -125,8 +120,7 @@ struct Shared {
     notifies: bool,
     /// Whether it knows the [`QUEUE`], as far as was tried.
     queues: AtomicBool,
-    /// By the transactions' names.
-    contention: std::sync::Mutex<HashMap<&'static str, Contention>>,
+    contention: Contention,
 }
 
 /// Between when a connection must have been made, to lead where it should.
@@ -135,18 +129,6 @@ struct Reach {
     since: Instant,
     /// Of those that follow.
     until: Option<Instant>,
-}
-
-/// What transactions of one name have lost against.
-#[derive(Default)]
-struct Contention {
-    /// Held by one that has lost and runs again, and for a moment by all that come after it, which would lose as well:
-    /// one of a process waits in the [`QUEUE`], and has a connection meanwhile.
-    turn: Arc<Mutex<()>>,
-    /// Until when that moment lasts.
-    until: Option<Instant>,
-    /// Whether they enter something in the feed.
-    enters: bool,
 }
 
 impl Postgres {
@@ -169,7 +151,7 @@ impl Postgres {
             patience,
             notifies,
             queues: AtomicBool::new(true),
-            contention: std::sync::Mutex::default(),
+            contention: Contention::default(),
         };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -385,7 +367,8 @@ impl Shared {
         F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + Sync,
     {
         let mut turn = None;
-        if asked.mode == Mode::Write && self.is_contended(&mut asked) {
+        if let (Mode::Write, Some(enters)) = (asked.mode, self.contention.expected(asked.name)) {
+            asked.enters = enters;
             turn = self.take_turn(&mut asked).await;
         }
         let (mut conflicts, mut taken, mut broken, mut rest) = (0, false, 0, FIRST_REST);
@@ -414,7 +397,7 @@ impl Shared {
                     }
                     conflicts += 1;
                     if turn.is_none() && asked.mode == Mode::Write {
-                        self.note_contended(&asked);
+                        self.contention.note(asked.name, asked.enters);
                         turn = self.take_turn(&mut asked).await;
                     }
                 }
@@ -435,26 +418,8 @@ impl Shared {
         matches!(asked.patience.wait(admitted).await, Some(Ok(_)))
     }
 
-    fn note_contended(&self, asked: &Asked) {
-        let mut contention = self.contention.lock().unwrap_or_else(PoisonError::into_inner);
-        let contention = contention.entry(asked.name).or_default();
-        contention.until = Some(Instant::now() + CONTENDED);
-        contention.enters = asked.enters;
-    }
-
-    fn is_contended(&self, asked: &mut Asked) -> bool {
-        let contention = self.contention.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(Contention { until, enters, .. }) = contention.get(asked.name) else { return false };
-        asked.enters = *enters;
-        until.is_some_and(|until| Instant::now() < until)
-    }
-
     async fn take_turn(&self, asked: &mut Asked) -> Option<OwnedMutexGuard<()>> {
-        let turn = {
-            let mut contention = self.contention.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(&contention.entry(asked.name).or_default().turn)
-        };
-        asked.patience.wait(turn.lock_owned()).await
+        asked.patience.wait(self.contention.turn(asked.name).lock_owned()).await
     }
 
     /// Runs a transaction once. The inner result is what `work` has answered and what was kept, if it is `Ok`.

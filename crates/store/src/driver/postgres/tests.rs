@@ -201,6 +201,36 @@ mod postgres {
         assert_eq!(number(&db, "SELECT COUNT(*) FROM t").await, 1);
     }
 
+    #[tokio::test]
+    async fn who_has_lost_and_enters_something_queues_with_those_of_other_processes() {
+        let url = database_url();
+        let (db, other) = (open(&url).await, Arc::new(open(&url).await));
+        script(&db, "CREATE TABLE feed (n BIGINT); INSERT INTO feed VALUES (0)").await.unwrap();
+        let at_the_head = Session::holding(&url, "LOCK TABLE feed IN SHARE UPDATE EXCLUSIVE MODE");
+        let (wins, is_first) = (Arc::clone(&other), Arc::new(AtomicBool::new(true)));
+        let write = db.write("enter", move |tx| {
+            let (other, is_first) = (Arc::clone(&wins), Arc::clone(&is_first));
+            Box::pin(async move {
+                tx.enters();
+                tx.query("SELECT n FROM feed", &[]).await?;
+                if is_first.swap(false, Ordering::Relaxed) {
+                    script(&other, "UPDATE feed SET n = 1").await?;
+                }
+                tx.execute("UPDATE feed SET n = 2", &[]).await
+            })
+        });
+        let mut write = std::pin::pin!(write);
+        let queued = "SELECT COUNT(*) FROM pg_locks WHERE NOT granted AND relation = 'feed'::regclass";
+        tokio::select! {
+            biased;
+            written = &mut write => panic!("it did not queue: {written:?}"),
+            () = async { while number(&other, queued).await == 0 {} } => {}
+        }
+        assert!(at_the_head.succeeds());
+        write.await.unwrap();
+        assert_eq!(number(&other, "SELECT n FROM feed").await, 2);
+    }
+
     /// By then somebody may have been answered who has changed the same.
     #[tokio::test]
     async fn what_has_taken_too_long_is_not_committed_later() {
