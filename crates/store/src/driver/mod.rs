@@ -182,7 +182,7 @@ impl Database {
         }
     }
 
-    /// What tells of transactions that called [`Tx::entered`], on a connection of its own. It may miss some: it only
+    /// What tells of transactions that called [`Tx::enters`], on a connection of its own. It may miss some: it only
     /// saves waiting.
     pub async fn notifications(&self) -> Result<Notifications> {
         match &self.driver {

@@ -37,7 +37,9 @@ impl Contention {
     pub(super) fn note(&self, name: &'static str, enters: bool) {
         let mut all = self.named();
         let named = all.entry(name).or_default();
-        (named.until, named.enters) = (Some(Instant::now() + CONTENDED), enters);
+        named.until = Some(Instant::now() + CONTENDED);
+        // One that loses early has not come to its entry yet.
+        named.enters |= enters;
     }
 
     /// If one of this name is to wait for its turn from the beginning: whether it will enter something in the feed.

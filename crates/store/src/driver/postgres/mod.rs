@@ -118,7 +118,7 @@ struct Shared {
     patience: Duration,
     /// Whether the server knows `LISTEN` and `NOTIFY`.
     notifies: bool,
-    /// Whether it knows the [`QUEUE`], as far as was tried.
+    /// Whether it knows the [`QUEUE`], as far as was tried since the connections were given up.
     queues: AtomicBool,
     contention: Contention,
 }
@@ -206,6 +206,8 @@ impl Postgres {
     pub(super) fn reconnect(&self) {
         // Noted first: one that was taken out of the pool just now is known by its age.
         *self.shared.reach() = Reach { since: Instant::now(), until: None };
+        // Another server may have it, or the table that was missing be there again.
+        self.shared.queues.store(true, Ordering::Relaxed);
         self.shared.generation.send_modify(|generation| *generation += 1);
         for pool in [&self.shared.pool, &self.shared.nodes] {
             pool.retain(|_, _| false);
@@ -450,7 +452,7 @@ impl Shared {
             let cause = format!("{name}: the transaction was exchanged for another one");
             return Err(Lost::Undone(Fault::Mistake(cause)));
         };
-        asked.enters = enters;
+        asked.enters |= enters;
         match (session.fault().cloned(), outcome) {
             (None, Ok(_)) if asked.is_over() => {
                 undo(session).await;
@@ -529,6 +531,7 @@ impl Shared {
             }
             let is_late = lane == Lane::Nodes && until.is_some_and(|until| opened > until.into_std());
             if is_late && mode == Mode::Follow {
+                drop(Object::take(connection));
                 return Err(Fault::broken(format!("{name}: the connection may lead to another server")));
             }
             // Late ones are not kept, so that nobody follows on them.
