@@ -1,8 +1,9 @@
 //! `cargo xtask`: what the README, CI and people run.
 //!
-//! `main.rs` reads the arguments, `steps.rs` says what is checked and in which order, `tools.rs` finds and
-//! installs what the steps need, `cluster.rs` runs a database server for them, `report.rs` prints and counts.
+//! `main.rs` reads the arguments, `steps.rs` says what is checked and in which order, `bench.rs` starts the measurements,
+//! `tools.rs` finds and installs what they need, `cluster.rs` runs a database server for them, `report.rs` prints and counts.
 
+mod bench;
 mod cluster;
 mod report;
 mod steps;
@@ -14,6 +15,7 @@ use steps::STEPS;
 
 const USAGE: &str = "\
 Usage: cargo xtask test [--only STEP]... [--seconds N] [--seed N] [--list]
+       cargo xtask bench [--peers] [OPTION]...
 
   test          checks everything: format, lints, dependencies, tests on SQLite and PostgreSQL, several nodes that
                 fail, the pages in a browser, the official client
@@ -22,9 +24,13 @@ Usage: cargo xtask test [--only STEP]... [--seconds N] [--seed N] [--list]
   --seed N      which random run that is, as an earlier one printed it
   --list        lists the steps and does nothing
 
+  bench         measures a release build against ceilings, prints tables and writes bench/results.md
+  --peers       another authority as well, from npm
+  OPTION        as `cargo xtask bench --help` tells: which lines, how often, how long
+
 Missing tools are installed under the target folder, and Debian's packages where root may. A step whose tool
 is missing is skipped, and fails where the environment says CI=true.
-Exit codes: 0 all passed, 1 a step failed, 2 wrong usage.";
+Exit codes: 0 all passed, 1 a step failed or a number was not reached, 2 wrong usage.";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -39,18 +45,23 @@ fn main() -> ExitCode {
             }
             ExitCode::SUCCESS
         }
-        Ok(Asked::Test { only, nodes }) => match tools::Workshop::find() {
-            Ok(workshop) => steps::run(&workshop.with_nodes(nodes), &only),
-            Err(why) => {
-                eprintln!("xtask: {why}");
-                ExitCode::FAILURE
-            }
-        },
+        Ok(Asked::Test { only, nodes }) => at_work(|workshop| steps::run(&workshop.with_nodes(nodes), &only)),
+        Ok(Asked::Bench { peers, options }) => at_work(|workshop| bench::run(&workshop, peers, &options)),
         Err(why) => {
             eprintln!("xtask: {why}\n\n{USAGE}");
             ExitCode::from(2)
         }
     }
+}
+
+fn at_work(work: impl FnOnce(tools::Workshop) -> ExitCode) -> ExitCode {
+    tools::Workshop::find().map_or_else(
+        |why| {
+            eprintln!("xtask: {why}");
+            ExitCode::FAILURE
+        },
+        work,
+    )
 }
 
 /// What the command line asks for.
@@ -62,6 +73,12 @@ enum Asked {
     Test {
         only: Vec<String>,
         nodes: Nodes,
+    },
+    /// Measure.
+    Bench {
+        peers: bool,
+        /// For the program that measures.
+        options: Vec<String>,
     },
 }
 
@@ -76,6 +93,11 @@ fn read(arguments: &[String]) -> Result<Asked, String> {
     let mut arguments = arguments.iter().map(String::as_str);
     match arguments.next() {
         Some("test") => {}
+        Some("bench") => {
+            let (peers, options): (Vec<_>, Vec<_>) =
+                arguments.map(str::to_owned).partition(|argument| argument == "--peers");
+            return Ok(Asked::Bench { peers: !peers.is_empty(), options });
+        }
         Some("help" | "--help" | "-h") => return Ok(Asked::Help),
         Some(other) => return Err(format!("there is no command '{other}'")),
         None => return Err("a command is missing".to_owned()),
@@ -127,6 +149,8 @@ mod tests {
             Ok(Asked::Test { only: vec!["nodes".to_owned()], nodes })
         );
         assert_eq!(read_line("help"), Ok(Asked::Help));
+        let options = vec!["--rounds".to_owned(), "1".to_owned()];
+        assert_eq!(read_line("bench --rounds --peers 1"), Ok(Asked::Bench { peers: true, options }));
     }
 
     #[test]

@@ -79,6 +79,12 @@ pub(crate) const STEPS: &[Step] = &[
         check: python_client,
     },
     Step {
+        name: "instructions",
+        does: "how many instructions the hot paths take, against bench/instructions.json",
+        needs_build: true,
+        check: instructions,
+    },
+    Step {
         name: "sessions",
         does: "the sessions that the documentation shows, as a newcomer runs them",
         needs_build: true,
@@ -228,6 +234,17 @@ fn browser(workshop: &Workshop) -> Result<(), Stop> {
         command.args(["--", "--test-threads=2"]);
     }
     run_shown(command.env("PATRON_AXE", axe))
+}
+
+/// Counted in a release build: what is not optimised says nothing.
+fn instructions(workshop: &Workshop) -> Result<(), Stop> {
+    need_program("valgrind", "valgrind")?;
+    run_shown(workshop.cargo().args(["build", "--locked", "--release", "--package", "patron"]))?;
+    run_shown(workshop.cargo().args(["build", "--locked", "--package", "patron-bench"]))?;
+    let mut command = Command::new(workshop.built("patron-bench"));
+    command.arg("count").arg("--patron").arg(workshop.released("patron"));
+    command.arg("--budget").arg(workshop.root().join("bench").join("instructions.json"));
+    run_shown(&mut command)
 }
 
 /// Each test starts what it needs and looks at how long things take, so they run one after the other.

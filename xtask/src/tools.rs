@@ -15,6 +15,10 @@ use crate::report::Stop;
 const CARGO_DENY: &str = "0.20.2";
 /// Its rules change with every version, and so do its findings.
 const AXE_CORE: &str = "4.14.1";
+/// Two of its versions load a server differently.
+const OHA: &str = "1.16.0";
+/// As the tables name it.
+const OIDC_PROVIDER: &str = "9.13.3";
 
 /// Where the steps work.
 pub(crate) struct Workshop {
@@ -68,6 +72,11 @@ impl Workshop {
         self.binaries.join(format!("{name}{}", env::consts::EXE_SUFFIX))
     }
 
+    /// Where `cargo build --release` leaves it.
+    pub(crate) fn released(&self, name: &str) -> PathBuf {
+        self.binaries.with_file_name("release").join(format!("{name}{}", env::consts::EXE_SUFFIX))
+    }
+
     /// The cargo that started this program, in the workspace.
     pub(crate) fn cargo(&self) -> Command {
         let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
@@ -97,27 +106,36 @@ impl Workshop {
         Err(Stop::Missing(format!("cargo {subcommand} is not installed: {remedy}")))
     }
 
-    /// cargo-deny, installed first where it is not. Compiling it takes minutes, so it is not optimised: it runs for a
-    /// second or two.
+    /// cargo-deny, installed first where it is not. It runs for a second or two, so it is not optimised.
     pub(crate) fn cargo_deny(&self) -> Result<Command, Stop> {
-        let program = self.tools.join("bin").join(format!("cargo-deny{}", env::consts::EXE_SUFFIX));
-        if version_of(&program).as_deref() != Some(CARGO_DENY) {
+        let mut command = Command::new(self.installed("cargo-deny", CARGO_DENY, &["--debug"])?);
+        command.current_dir(&self.root);
+        Ok(command)
+    }
+
+    /// oha, the load tool, installed first where it is not.
+    pub(crate) fn oha(&self) -> Result<PathBuf, Stop> {
+        self.installed("oha", OHA, &[])
+    }
+
+    /// A program from the crates' registry, in this version. Compiling it takes minutes.
+    fn installed(&self, name: &str, wanted: &str, options: &[&str]) -> Result<PathBuf, Stop> {
+        let program = self.tools.join("bin").join(format!("{name}{}", env::consts::EXE_SUFFIX));
+        if version_of(&program).as_deref() != Some(wanted) {
             // What an interrupted run has compiled is taken up by the next one.
             let half_done = self.tools.join("build");
-            println!("installing cargo-deny {CARGO_DENY} into {}", self.tools.display());
+            println!("installing {name} {wanted} into {}", self.tools.display());
             let mut install = self.cargo();
-            install.args(["install", "--quiet", "--locked", "--force", "--debug"]);
-            install.args(["cargo-deny", "--version", CARGO_DENY, "--root"]).arg(&self.tools);
+            install.args(["install", "--quiet", "--locked", "--force"]).args(options);
+            install.args([name, "--version", wanted, "--root"]).arg(&self.tools);
             install.env("CARGO_TARGET_DIR", &half_done).env("CARGO_PROFILE_DEV_DEBUG", "0");
             if let Err(Stop::Failed(why)) = run_shown(&mut install) {
-                return Err(Stop::Missing(format!("cargo-deny could not be installed: {why}")));
+                return Err(Stop::Missing(format!("{name} could not be installed: {why}")));
             }
             // Hundreds of megabytes that nothing needs any more; where they cannot be removed they only take room.
             let _ = fs::remove_dir_all(half_done);
         }
-        let mut command = Command::new(program);
-        command.current_dir(&self.root);
-        Ok(command)
+        Ok(program)
     }
 
     /// A Python that has the packages which `requirements` (a file in the workspace) pins.
@@ -163,25 +181,40 @@ impl Workshop {
     /// The file of axe-core, the accessibility checker, that a page takes in. It is npm's package, and one file
     /// without dependencies, so nothing else of Node is needed to use it.
     pub(crate) fn axe_core(&self) -> Result<PathBuf, Stop> {
-        let wanted = format!("axe-core@{AXE_CORE}");
-        let folder = self.tools.join("axe");
-        let file = folder.join("node_modules").join("axe-core").join("axe.min.js");
+        let packages = self.npm("axe", &format!("axe-core@{AXE_CORE}"))?;
+        Ok(packages.join("axe-core").join("axe.min.js"))
+    }
+
+    /// The folder in which the authorities on Node.js can be started that Patron is measured beside.
+    pub(crate) fn peers(&self) -> Result<PathBuf, Stop> {
+        const PROGRAM: &str = "oidc-provider.mjs";
+        self.npm("peers", &format!("oidc-provider@{OIDC_PROVIDER}"))?;
+        let folder = self.tools.join("peers");
+        fs::copy(self.root.join("bench").join("peers").join(PROGRAM), folder.join(PROGRAM))
+            .map_err(|error| Stop::Failed(format!("{PROGRAM}: {error}")))?;
+        Ok(folder)
+    }
+
+    /// The packages of npm's in a folder of the tools, with `wanted` among them.
+    fn npm(&self, folder: &str, wanted: &str) -> Result<PathBuf, Stop> {
+        let folder = self.tools.join(folder);
+        let packages = folder.join("node_modules");
         // Written last, so that an interrupted installation counts as none.
         let receipt = folder.join("installed.txt");
-        if fs::read_to_string(&receipt).is_ok_and(|installed| installed == wanted) && file.is_file() {
-            return Ok(file);
+        if fs::read_to_string(&receipt).is_ok_and(|installed| installed == wanted) && packages.is_dir() {
+            return Ok(packages);
         }
         need_program("npm", "npm")?;
         println!("installing {wanted} into {}", folder.display());
         let mut npm = Command::new("npm");
         npm.args(["install", "--loglevel=error", "--ignore-scripts", "--no-audit", "--no-fund", "--no-save"]);
-        npm.arg("--prefix").arg(&folder).arg(&wanted);
+        npm.arg("--prefix").arg(&folder).arg(wanted);
         if let Err(Stop::Failed(why)) = run_shown(&mut npm) {
             return Err(Stop::Missing(format!("{wanted} could not be installed: {why}")));
         }
         fs::write(&receipt, wanted)
             .map_err(|error| Stop::Failed(format!("{}: {error}", receipt.display())))?;
-        Ok(file)
+        Ok(packages)
     }
 }
 

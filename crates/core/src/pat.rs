@@ -91,6 +91,31 @@ impl Expiry {
     }
 }
 
+/// What of a PAT decides whether it works and how long its access tokens live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terms {
+    /// Where it is.
+    pub tenant: TenantKey,
+    /// Its id.
+    pub id: PatId,
+    /// Who owns it.
+    pub owner: IdentityId,
+    /// Whether the platform made it.
+    pub managed: bool,
+    /// How long its access tokens live.
+    pub validity: Validity,
+    /// When it ends.
+    pub expiry: Expiry,
+}
+
+impl Terms {
+    /// When an access token made at `now` ends, in seconds since 1970: after the PAT's validity, or sooner with the
+    /// PAT. At least one second is left of a PAT that is [`State::Live`].
+    pub fn access_token_ends(&self, now: Timestamp) -> i64 {
+        self.expiry.cuts_short(now.seconds() + i64::from(self.validity.seconds()))
+    }
+}
+
 /// How long an access token lives: 15 to 43200 seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Validity(u32);
@@ -259,12 +284,6 @@ impl Pat {
         self.expiry.state(now)
     }
 
-    /// When an access token made at `now` ends, in seconds since 1970: after the PAT's validity, or sooner with the
-    /// PAT. At least one second is left of a PAT that is [`State::Live`].
-    pub fn access_token_ends(&self, now: Timestamp) -> i64 {
-        self.expiry.cuts_short(now.seconds() + i64::from(self.validity.seconds()))
-    }
-
     /// Its patchable part.
     pub fn document(&self) -> Document {
         Document {
@@ -410,6 +429,11 @@ mod tests {
         }
     }
 
+    fn terms(validity: Validity, expiry: Expiry) -> Terms {
+        let Pat { tenant, id, owner, managed, .. } = pat();
+        Terms { tenant, id, owner, managed, validity, expiry }
+    }
+
     fn patch_error(pat: &Pat, patch: Patched) -> Detail {
         match pat.patched(patch, at(NOW)) {
             Err(Error::Invalid { detail, .. }) => detail,
@@ -467,7 +491,7 @@ mod tests {
         let now = at("2026-08-31T12:00:00.900Z");
         let left = |expiry, seconds| {
             let validity = Validity::from_seconds(seconds).unwrap();
-            Pat { validity, expiry, ..pat() }.access_token_ends(now) - now.seconds()
+            terms(validity, expiry).access_token_ends(now) - now.seconds()
         };
         let expires = |text| Expiry::At(at(text));
         assert_eq!(left(Expiry::Never, 900), 900);

@@ -75,14 +75,14 @@ pub struct Proven {
 impl Proven {
     /// The PAT itself as a credential.
     pub fn caller(&self, catalogue: &Catalogue) -> Caller {
-        let pat = &self.present.pat;
+        let PresentPat { terms, scopes, .. } = &*self.present;
         Caller {
-            tenant: pat.tenant,
+            tenant: terms.tenant,
             identity: Arc::clone(&self.owner),
-            pat: pat.id,
+            pat: terms.id,
             token: None,
-            scopes: pat.scope.clone(),
-            rights: catalogue.rights_of(&self.owner.levels, &pat.scope),
+            scopes: scopes.list.clone(),
+            rights: catalogue.rights_of(&self.owner.levels, &scopes.list),
         }
     }
 }
@@ -179,14 +179,14 @@ impl App {
             Known::Present(present) => present,
             Known::Deleted { tenant, .. } => return refuse(tenant, "DELETED", Refusal::Deleted),
         };
-        let tenant = present.pat.tenant;
-        let Some(owner) = self.memory.identity(present.pat.owner).await? else {
+        let tenant = present.terms.tenant;
+        let Some(owner) = self.memory.identity(present.terms.owner).await? else {
             return refuse(tenant, "DELETED", Refusal::Deleted);
         };
         if !owner.enabled {
             return refuse(tenant, "OWNER_DISABLED", Refusal::OwnerDisabled);
         }
-        if let State::Expired(at) = present.pat.state(now) {
+        if let State::Expired(at) = present.terms.expiry.state(now) {
             return refuse(tenant, "EXPIRED", Refusal::Expired(at));
         }
         Ok(Proven { present, owner, at: now })
@@ -204,7 +204,7 @@ impl App {
         }
         let actor = Party::identity(proven.owner.id, &proven.owner.name);
         let context = Context { actor, acting: None, address: Some(address), tracking };
-        let used = Use { tenant: present.pat.tenant, pat: present.pat.id, at: now, context, always };
+        let used = Use { tenant: present.terms.tenant, pat: present.terms.id, at: now, context, always };
         if always {
             return self.store.record_uses(vec![used]).await;
         }
@@ -293,10 +293,10 @@ impl App {
         let Some(Known::Present(present)) = known else {
             return Ok(Err(TokenRefusal::PatDeleted));
         };
-        if tenant.is_some_and(|tenant| tenant != present.pat.tenant) {
+        if tenant.is_some_and(|tenant| tenant != present.terms.tenant) {
             return Ok(Err(TokenRefusal::OtherTenant));
         }
-        if let State::Expired(_) = present.pat.state(now) {
+        if let State::Expired(_) = present.terms.expiry.state(now) {
             return Ok(Err(TokenRefusal::Expired));
         }
         if self.memory.is_revoked(jti) {
@@ -308,16 +308,16 @@ impl App {
         };
         let scopes = ScopeList::from_kept(claims.scope.iter().map(str::to_owned).collect());
         let rights = self.catalogue.rights_of(&owner.levels, &scopes);
-        let ends = present.pat.expiry.cuts_short(claims.exp);
+        let ends = present.terms.expiry.cuts_short(claims.exp);
         let caller =
-            Caller { tenant: present.pat.tenant, identity: owner, pat, token: Some(jti), scopes, rights };
+            Caller { tenant: present.terms.tenant, identity: owner, pat, token: Some(jti), scopes, rights };
         Ok(Ok(LiveToken { claims, jti, ends, caller }))
     }
 }
 
 fn tenant_of(known: &Known) -> TenantKey {
     match known {
-        Known::Present(present) => present.pat.tenant,
+        Known::Present(present) => present.terms.tenant,
         Known::Deleted { tenant, .. } => *tenant,
     }
 }

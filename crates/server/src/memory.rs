@@ -18,7 +18,8 @@ use patron_core::id::{IdentityId, PatId, TenantKey, TokenId};
 use patron_core::identity::Identity;
 use patron_core::limits::REVOCATION_KEPT_SECONDS;
 use patron_core::name::TenantName;
-use patron_core::pat::{Pat, moves_last_used};
+use patron_core::pat::{Terms, moves_last_used};
+use patron_core::scope::ScopeList;
 use patron_core::secret::SecretHash;
 use patron_core::time::Timestamp;
 use patron_core::{Error, Result};
@@ -65,23 +66,29 @@ pub enum Known {
 
 /// A PAT that is there.
 pub struct PresentPat {
-    /// The PAT, but for its `last_used`.
-    pub pat: Pat,
+    /// What decides whether it works.
+    pub terms: Terms,
     /// The hash of its secret.
     pub hash: SecretHash,
-    /// Its id as text.
-    pub id: String,
-    /// Its scopes, a space between.
-    pub scope: String,
+    /// Its scopes.
+    pub scopes: Arc<Scopes>,
     last_used: AtomicI64,
+}
+
+/// Scopes, which most PATs have in common with many others.
+pub struct Scopes {
+    /// Each of them.
+    pub list: ScopeList,
+    /// All of them, a space between.
+    pub joined: String,
 }
 
 const NEVER_USED: i64 = i64::MIN;
 
 impl PresentPat {
-    fn new(pat: Pat, hash: SecretHash) -> Self {
-        let last_used = AtomicI64::new(pat.last_used.map_or(NEVER_USED, Timestamp::millis));
-        Self { id: pat.id.to_string(), scope: pat.scope.joined(), pat, hash, last_used }
+    fn new(terms: Terms, hash: SecretHash, scopes: Arc<Scopes>, last_used: Option<Timestamp>) -> Self {
+        let last_used = AtomicI64::new(last_used.map_or(NEVER_USED, Timestamp::millis));
+        Self { terms, hash, scopes, last_used }
     }
 
     /// Whether a use at `now` moves `lastUsed`; says so once, to the first who asks.
@@ -112,6 +119,11 @@ struct InBytes;
 
 /// What an entry takes beside its texts.
 const ENTRY_BYTES: usize = 768;
+/// The same of a PAT, which has none but its scopes.
+const PAT_BYTES: usize = 256;
+/// Lists of scopes that PATs share, and how long they may be together with the spaces between.
+const SHARED_SCOPES: usize = 1_000;
+const SHARED_BYTES: usize = 256;
 /// What a text in a list takes beside its letters: its place in the list and the allocator's share.
 const LISTED_BYTES: usize = 48;
 
@@ -125,8 +137,9 @@ fn listed(texts: &[String]) -> usize {
 
 impl Weighter<PatId, Arc<PresentPat>> for InBytes {
     fn weight(&self, _: &PatId, present: &Arc<PresentPat>) -> u64 {
-        let pat = &present.pat;
-        bytes(listed(pat.scope.as_slice()) + present.scope.len() + pat.name.len() + pat.owner_name.len())
+        let Scopes { list, joined } = &*present.scopes;
+        // As if it had them to itself: whether it has is for others to say.
+        u64::try_from(PAT_BYTES + listed(list.as_slice()) + joined.len()).unwrap_or(u64::MAX)
     }
 }
 
@@ -174,6 +187,8 @@ pub struct Memory {
     /// Moves when something is forgotten. Held while an entry is put in, so that none is put in that was read before.
     epoch: RwLock<u64>,
     pats: Bounded<PatId, PresentPat>,
+    /// Those that PATs share.
+    scopes: Cache<String, Arc<Scopes>>,
     identities: Bounded<IdentityId, Identity>,
     tokens: Bounded<[u8; 32], Claims>,
     sites: RwLock<Sites>,
@@ -207,6 +222,7 @@ impl Memory {
             seen: tokio::sync::Mutex::new(place),
             epoch: RwLock::new(0),
             pats: bounded(),
+            scopes: Cache::new(SHARED_SCOPES),
             identities: bounded(),
             tokens: bounded(),
             sites: RwLock::default(),
@@ -413,13 +429,29 @@ impl Memory {
             None => None,
             // Not kept: it is dropped after 90 days, which no change tells of.
             Some(Credential::Deleted { tenant, hash }) => Some(Known::Deleted { tenant, hash }),
-            Some(Credential::Present { pat, hash }) => {
-                let present = Arc::new(PresentPat::new(pat, hash));
+            Some(Credential::Present { terms, scope, last_used, hash, owner }) => {
+                let present = Arc::new(PresentPat::new(terms, hash, self.shared(scope), last_used));
                 self.keep(&self.pats, id, &present, epoch);
+                // Whoever asks for the one asks for the other next.
+                self.keep(&self.identities, terms.owner, &owner, epoch);
                 Some(Known::Present(present))
             }
         };
         Ok((known, false))
+    }
+
+    /// These scopes, which other PATs may have as well.
+    fn shared(&self, list: ScopeList) -> Arc<Scopes> {
+        let joined = list.joined();
+        if joined.len() > SHARED_BYTES {
+            return Arc::new(Scopes { list, joined });
+        }
+        if let Some(scopes) = self.scopes.get(&joined) {
+            return scopes;
+        }
+        let scopes = Arc::new(Scopes { list, joined: joined.clone() });
+        self.scopes.insert(joined, Arc::clone(&scopes));
+        scopes
     }
 
     /// Asks the database for a PAT that nobody has, so that a wrong secret costs what an unknown id costs.

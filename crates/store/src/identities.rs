@@ -26,6 +26,9 @@ macro_rules! identity_columns {
     };
 }
 
+/// How many [`identity`] reads.
+pub(crate) const IDENTITY_COLUMNS: usize = 11;
+
 macro_rules! select_identity {
     ($rest:literal) => {
         concat!("SELECT ", identity_columns!(), " FROM identities ", $rest)
@@ -36,7 +39,7 @@ mod search;
 
 pub use search::{Found, Search};
 
-fn identity(row: &Row) -> Result<Identity> {
+pub(crate) fn identity(row: &Row) -> Result<Identity> {
     Ok(Identity {
         tenant: TenantKey(row.int(0)?),
         id: IdentityId::from_bytes(row.fixed(1)?),

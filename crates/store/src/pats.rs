@@ -11,8 +11,9 @@ use patron_core::audit::{Action, Context, Event, Party};
 use patron_core::error::Detail;
 use patron_core::filter::Filter;
 use patron_core::id::{IdentityId, PatId, TenantKey, TrackingId};
+use patron_core::identity::Identity;
 use patron_core::limits::{REVOCATION_KEPT_SECONDS, TOMBSTONE_SECONDS};
-use patron_core::pat::{Expiry, NewPat, Pat, Validity, moves_last_used, require_room};
+use patron_core::pat::{Expiry, NewPat, Pat, Terms, Validity, moves_last_used, require_room};
 use patron_core::scope::ScopeList;
 use patron_core::secret::{Secret, SecretHash};
 use patron_core::time::Timestamp;
@@ -25,6 +26,7 @@ use crate::changes::{self, Change};
 use crate::convert::{self, json};
 use crate::driver::{Row, Tx, Value};
 use crate::hits;
+use crate::identities::{IDENTITY_COLUMNS, identity};
 use crate::sessions::{self, SessionLimits};
 
 /// The columns of [`pat`], in its order; then those of [`search::Listed`].
@@ -70,6 +72,26 @@ fn pat(row: &Row) -> Result<Pat> {
     })
 }
 
+fn present(row: &Row) -> Result<Credential> {
+    const PAT: usize = IDENTITY_COLUMNS;
+    let owner = Arc::new(identity(row)?);
+    let terms = Terms {
+        tenant: owner.tenant,
+        id: PatId::from_bytes(row.fixed(PAT)?),
+        owner: owner.id,
+        managed: row.flag(PAT + 1)?,
+        validity: Validity::from_seconds(row.int(PAT + 2)?).map_err(Error::internal)?,
+        expiry: Expiry::from_date(convert::opt_time(row, PAT + 3)?),
+    };
+    Ok(Credential::Present {
+        terms,
+        scope: ScopeList::from_kept(convert::list(row, PAT + 4)?),
+        last_used: convert::opt_time(row, PAT + 5)?,
+        hash: SecretHash::from_bytes(row.fixed(PAT + 6)?),
+        owner,
+    })
+}
+
 /// What a creation needs beside the [`NewPat`] itself.
 #[derive(Debug, Clone, Copy)]
 pub struct Creation {
@@ -86,10 +108,16 @@ pub struct Creation {
 pub enum Credential {
     /// It is there; whether it works depends on its expiry and its owner.
     Present {
-        /// The PAT.
-        pat: Pat,
+        /// What decides whether it works.
+        terms: Terms,
+        /// Its scopes.
+        scope: ScopeList,
+        /// When it was used last.
+        last_used: Option<Timestamp>,
         /// The hash of its secret.
         hash: SecretHash,
+        /// Who owns it.
+        owner: Arc<Identity>,
     },
     /// It was deleted less than 90 days ago.
     Deleted {
@@ -167,13 +195,17 @@ impl Store {
         self.read("pat", move |tx| Box::pin(async move { find(tx, tenant, id).await })).await
     }
 
-    /// The PAT of this id in any tenant, with the hash of its secret: for authentication alone.
+    /// The PAT of this id in any tenant, with the hash of its secret and its owner: for authentication alone.
     pub async fn credential(&self, id: PatId) -> Result<Option<Credential>> {
         self.read("credential", move |tx| {
             Box::pin(async move {
-                if let Some(row) = tx.query_opt(select_pat!("WHERE p.id = $1"), &[id.into()]).await? {
-                    let hash = SecretHash::from_bytes(row.fixed(12)?);
-                    return Ok(Some(Credential::Present { pat: pat(&row)?, hash }));
+                // The owner's columns first, in the order of `identity`.
+                let sql = "SELECT i.tenant, i.id, i.name, i.display_name, i.first_name, i.last_name, i.email, \
+                           i.levels, i.enabled, i.generation, i.created, p.id, p.managed, p.validity, p.expires, \
+                           p.scope, p.last_used, p.secret_hash \
+                           FROM pats p JOIN identities i ON i.id = p.owner AND i.tenant = p.tenant WHERE p.id = $1";
+                if let Some(row) = tx.query_opt(sql, &[id.into()]).await? {
+                    return present(&row).map(Some);
                 }
                 let sql = "SELECT tenant, secret_hash FROM deleted_pats WHERE id = $1";
                 let row = tx.query_opt(sql, &[id.into()]).await?;

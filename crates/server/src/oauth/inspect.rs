@@ -16,7 +16,7 @@ pub async fn introspect(mut request: Request) -> Result<Answer, Failure> {
     let proven = client_of(&request, &asked.client).await?;
     let app = &request.app;
     app.note_use(&proven, request.address, request.tracking).await?;
-    let tenant = Some(proven.present.pat.tenant);
+    let tenant = Some(proven.present.terms.tenant);
     let answer = match app.judge_token(asked.token.expose(), tenant).await? {
         Ok(live) => {
             let claims = &live.claims;
@@ -49,7 +49,7 @@ pub async fn revoke(mut request: Request) -> Result<Answer, Failure> {
     let proven = client_of(&request, &asked.client).await?;
     let app = &request.app;
     app.note_use(&proven, request.address, request.tracking).await?;
-    let pat = &proven.present.pat;
+    let pat = &proven.present.terms;
     let live = match app.judge_token(asked.token.expose(), Some(pat.tenant)).await? {
         Ok(live) => live,
         Err(refusal) => {

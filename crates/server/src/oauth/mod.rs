@@ -33,6 +33,6 @@ async fn client_of(request: &Request, credentials: &ClientCredentials) -> Result
         }
         Err(refusal) => return Err(OAuthError::InvalidClient(refusal.text()).into()),
     };
-    request.admit(proven.present.pat.id)?;
+    request.admit(proven.present.terms.id)?;
     Ok(proven)
 }

@@ -35,7 +35,7 @@ pub async fn exchange(mut request: Request) -> Result<Answer, Failure> {
         access_token: access_token.into(),
         token_type: "bearer".to_owned(),
         expires_in: lives,
-        scope: scopes.map_or_else(|| proven.present.scope.clone(), |scopes| scopes.joined()),
+        scope: scopes.map_or_else(|| proven.present.scopes.joined.clone(), |scopes| scopes.joined()),
         tenant_id: claims.tenant_id,
         pod: claims.pod,
         org: claims.org,
@@ -53,7 +53,7 @@ pub async fn exchange(mut request: Request) -> Result<Answer, Failure> {
 
 /// What the access token says, and for how many seconds. It never outlives its PAT.
 fn claims_of(app: &App, site: &Site, proven: &Proven, scopes: Option<&ScopeList>) -> (Claims, u32) {
-    let pat = &proven.present.pat;
+    let pat = &proven.present.terms;
     let (now, identity) = (proven.at, &proven.owner);
     let iat = now.seconds();
     let exp = pat.access_token_ends(now);
@@ -67,12 +67,14 @@ fn claims_of(app: &App, site: &Site, proven: &Proven, scopes: Option<&ScopeList>
         iat,
         exp,
         jti: TokenId::random_for(identity.generation, &app.entropy).to_string(),
-        client_id: proven.present.id.clone(),
+        client_id: pat.id.to_string(),
         scope: match app.settings.tokens.scope_claim {
-            ScopeForm::String => {
-                ScopeClaim::Text(scopes.map_or_else(|| proven.present.scope.clone(), ScopeList::joined))
+            ScopeForm::String => ScopeClaim::Text(
+                scopes.map_or_else(|| proven.present.scopes.joined.clone(), ScopeList::joined),
+            ),
+            ScopeForm::Array => {
+                ScopeClaim::List(scopes.unwrap_or(&proven.present.scopes.list).as_slice().to_vec())
             }
-            ScopeForm::Array => ScopeClaim::List(scopes.unwrap_or(&pat.scope).as_slice().to_vec()),
         },
         tenant_id: site.id.clone(),
         org: site.name.to_string(),

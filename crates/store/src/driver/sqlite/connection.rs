@@ -173,6 +173,9 @@ fn configure(connection: &Connection, role: Role, timeout: Duration) -> rusqlite
     connection.busy_timeout(timeout)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    // A plan holds for whatever is bound to it. Otherwise SQLite plans anew each time that a value changes which could
+    // make a difference, for as much time again as most queries take.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     // `"text"` is a column's name, as in PostgreSQL, and never a string.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)?;

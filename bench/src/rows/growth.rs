@@ -1,0 +1,174 @@
+//! What changes as tokens become ten million.
+
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use patron_core::time::Timestamp;
+
+use super::{Bench, SMALL};
+use crate::load::{Load, Until};
+use crate::pats::{Pats, Popularity};
+use crate::report::{By, Pair, Table, median, megabytes, thousands};
+use crate::server::{Cores, Home, Memory, Server};
+use crate::{Failure, Result, database, now, now_seconds};
+
+/// The 99th percentile of an exchange's latency at half the rate that the server can do.
+pub(super) fn latency(bench: &Bench<'_>, home: &Home, table: &mut Table) -> Result<()> {
+    let forms = bench.forms("latency.txt", SMALL, Popularity::Uniform, SMALL.count)?;
+    let patron = bench.patron(Cores::SERVER, home)?;
+    bench.warm(&patron, &forms)?;
+    let load = bench.forms_at(&patron, "/oauth/token", &forms, 64);
+    let top = bench.measure(Cores::LOAD, &patron, &load)?.by_clock;
+    let mut found = Vec::new();
+    for _ in 0..bench.run.rounds {
+        found.push(bench.oha.run(Cores::LOAD, &Load { rate: Some(top / 2.0), ..load.clone() }, 0)?.p99_ms);
+    }
+    let p99 = median(&found);
+    let what = format!("p99 of exchange at {} a second, half the top rate", thousands(top / 2.0));
+    table.tell(&what, format!("{p99:.1} ms"), "5 ms", p99 <= 5.0);
+    Ok(())
+}
+
+/// Everything about many tokens.
+pub(super) fn growth(bench: &Bench<'_>, table: &mut Table) -> Result<()> {
+    let few = Pats { count: 1_000, owners: 100 };
+    let many = Pats { count: bench.run.many, owners: bench.run.many / 10 };
+    let few_home = bench.home("few", few)?;
+    let began = now().1;
+    let home = bench.home("many", many)?;
+    let size = std::fs::metadata(home.database())?.len();
+    println!(
+        "{} tokens filled in, in {:.0} s: {}",
+        many.count,
+        began.elapsed().as_secs_f64(),
+        megabytes(size)
+    );
+
+    let patron = bench.patron(Cores::SERVER, &home)?;
+    let started = patron.started_in;
+    let what = format!("start with {} tokens", thousands(count(many.count)));
+    table.tell(&what, format!("{:.0} ms", millis(started)), "1 s", started < Duration::from_secs(1));
+    let idle = patron.memory()?.now;
+    table.tell("memory, idle", megabytes(idle), "30 MB", idle <= 30_000_000);
+    lists(bench, &home, &patron, table)?;
+    drop(patron);
+
+    for (popularity, least) in [(Popularity::Zipf, 0.9), (Popularity::Uniform, 0.5)] {
+        let few_forms = bench.forms("few.txt", few, popularity, few.count)?;
+        let many_forms = bench.forms("many.txt", many, popularity, 500_000)?;
+        let patron = bench.patron(Cores::SERVER, &home)?;
+        let small = bench.patron(Cores::SERVER, &few_home)?;
+        let many_load = bench.forms_at(&patron, "/oauth/token", &many_forms, 64);
+        if popularity == Popularity::Zipf {
+            // What is popular is in memory, as it is after an hour.
+            bench.oha.run(Cores::LOAD, &Load { until: Until::Requests(200_000), ..many_load.clone() }, 0)?;
+        }
+        let mut pair = Pair::default();
+        for _ in 0..bench.run.rounds {
+            pair.patron.push(bench.measure(Cores::LOAD, &patron, &many_load)?);
+            let load = bench.forms_at(&small, "/oauth/token", &few_forms, 64);
+            pair.other.push(bench.measure(Cores::LOAD, &small, &load)?);
+        }
+        let ratio = pair.ratio(By::Core);
+        let what = format!(
+            "exchange with {} tokens, {popularity:?}, of that with 1,000",
+            thousands(count(many.count))
+        );
+        let found = format!("{:.2} ({:.2}–{:.2})", ratio.median, ratio.least, ratio.most);
+        table.tell(&what, found, &format!("{least}"), ratio.median >= least);
+        if popularity == Popularity::Uniform {
+            let soak = Load { until: Until::Seconds(bench.run.soak_seconds), ..many_load };
+            bench.oha.run(Cores::LOAD, &soak, 0)?;
+            let Memory { now, peak } = patron.memory()?;
+            let what = format!("memory after {:.0} s more of it", bench.run.soak_seconds);
+            let found = format!("{}, at most {}", megabytes(now), megabytes(peak));
+            table.tell(&what, found, "300 MB", peak <= 300_000_000);
+        }
+    }
+    Ok(())
+}
+
+fn lists(bench: &Bench<'_>, home: &Home, patron: &Server, table: &mut Table) -> Result<()> {
+    const PATH: &str = "/personal-access-tokens/v1";
+    let bearer = bench.exchange(patron, &home.administrator()?)?;
+    let many = Pats { count: bench.run.many, owners: bench.run.many / 10 };
+    let owner = |turn: u64| hex::encode(many.owner(turn * 7_919 % many.owners));
+    let of_one = timed(bench, &bearer, |turn| patron.url(&format!("{PATH}?owner-id={}", owner(turn))))?;
+    tell_time(table, "list of one owner", of_one);
+    // Of the span in which they were used, a minute has passed or all of it.
+    let before = i64::try_from(database::USED_WITHIN / 1_000)? - 60;
+    for (what, before) in [("few", before), ("all", 0)] {
+        let moment = Timestamp::from_millis((i64::try_from(now_seconds())? - before) * 1_000);
+        let path = format!("{PATH}?filters=lastUsed%20le%20{moment}&limit=250");
+        let took = timed(bench, &bearer, |_| patron.url(&path))?;
+        tell_time(table, &format!("list of 250 by `lastUsed le`, of {what} tokens"), took);
+    }
+    let streamed = bench.runtime.block_on(stream(bench, patron, &patron.url(PATH), &bearer))?;
+    let Streamed { first, rate, grown } = streamed;
+    let reached = first < Duration::from_millis(50) && rate >= 200_000.0 && grown < 20_000_000;
+    let found =
+        format!("{:.0} ms, {} a second, {} more memory", millis(first), thousands(rate), megabytes(grown));
+    table.tell("list of 1,000,000, streamed: its first byte", found, "50 ms, 200,000, 20 MB", reached);
+    Ok(())
+}
+
+fn tell_time(table: &mut Table, what: &str, took: Duration) {
+    table.tell(what, format!("{:.1} ms", millis(took)), "20 ms", took < Duration::from_millis(20));
+}
+
+/// The middle of twenty times.
+fn timed(bench: &Bench<'_>, bearer: &str, url: impl Fn(u64) -> String) -> Result<Duration> {
+    let mut took = Vec::new();
+    for turn in 0..20 {
+        let url = url(turn);
+        let began = now().1;
+        bench.get(&url, bearer)?;
+        took.push(began.elapsed().as_secs_f64());
+    }
+    Ok(Duration::from_secs_f64(median(&took)))
+}
+
+struct Streamed {
+    first: Duration,
+    rate: f64,
+    grown: u64,
+}
+
+/// Reads a list's first million tokens.
+async fn stream(bench: &Bench<'_>, patron: &Server, url: &str, bearer: &str) -> Result<Streamed> {
+    /// Stands in each token once.
+    const MARK: &[u8] = b"\"accessTokenValiditySeconds\"";
+    let most = 1_000_000.min(bench.run.many);
+    let before = patron.memory()?.now;
+    let began = now().1;
+    let answer = bench.http.get(url).bearer_auth(bearer).send().await?.error_for_status()?;
+    let mut body = answer.bytes_stream();
+    let (mut first, mut listed, mut tail) = (None, 0, Vec::new());
+    while let Some(part) = body.next().await {
+        let part = part?;
+        first.get_or_insert_with(|| began.elapsed());
+        tail.extend_from_slice(&part);
+        listed += u64::try_from(tail.windows(MARK.len()).filter(|window| *window == MARK).count())?;
+        // A mark may be cut in two; one that is whole has been counted.
+        tail.drain(..tail.len().saturating_sub(MARK.len() - 1));
+        if listed >= most {
+            break;
+        }
+    }
+    let took = began.elapsed();
+    let Some(first) = first else { return Err(Failure("the list has no bytes".to_owned()).into()) };
+    if listed < most {
+        return Err(Failure(format!("the list ended after {listed} tokens")).into());
+    }
+    let grown = patron.memory()?.peak.saturating_sub(before);
+    Ok(Streamed { first, rate: count(listed) / took.as_secs_f64(), grown })
+}
+
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1_000.0
+}
+
+#[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+fn count(number: u64) -> f64 {
+    number as f64
+}
