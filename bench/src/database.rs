@@ -63,7 +63,7 @@ pub(crate) fn fill(file: &Path, pats: Pats) -> Result<()> {
     for (_, sql) in &indexes {
         connection.execute_batch(sql)?;
     }
-    connection.execute_batch("PRAGMA optimize; PRAGMA journal_mode = WAL")?;
+    connection.execute_batch("PRAGMA journal_mode = WAL")?;
     Ok(())
 }
 
@@ -125,13 +125,21 @@ pub(crate) fn some_owner(file: &Path) -> Result<Owner> {
     Ok(owner.ok_or("the database has no identity")?)
 }
 
-/// The same of a PostgreSQL.
-pub(crate) async fn some_owner_of(url: &str) -> Result<Owner> {
+/// So many of a PostgreSQL, and that it waits for the disk.
+pub(crate) async fn some_owners_of(url: &str, most: u64) -> Result<Vec<Owner>> {
     let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
     tokio::spawn(connection);
-    let row = client.query_one("SELECT tenant, id FROM identities LIMIT 1", &[]).await?;
-    let id: Vec<u8> = row.try_get(1)?;
-    Ok(Owner { tenant: row.try_get(0)?, id: id.try_into().map_err(|_| "an id that has no 16 bytes")? })
+    let fsync: String = client.query_one("SHOW fsync", &[]).await?.try_get(0)?;
+    if fsync != "on" {
+        return Err("the PostgreSQL does not wait for the disk (fsync)".into());
+    }
+    let most = i64::try_from(most)?;
+    let rows = client.query("SELECT tenant, id FROM identities LIMIT $1", &[&most]).await?;
+    let owner = |row: &tokio_postgres::Row| {
+        let id: Vec<u8> = row.try_get(1)?;
+        Ok(Owner { tenant: row.try_get(0)?, id: id.try_into().map_err(|_| "an id that has no 16 bytes")? })
+    };
+    rows.iter().map(owner).collect()
 }
 
 #[cfg(test)]

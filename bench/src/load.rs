@@ -72,7 +72,7 @@ impl Oha {
 
     /// Begins to ask.
     pub(crate) fn start(&self, cores: Cores, load: &Load<'_>) -> Result<Child> {
-        let mut command = cores.command(&self.0);
+        let mut command = cores.command(&self.0)?;
         command.args(["--no-tui", "--output-format", "json", "--redirect", "0"]);
         command.args(["-c", &load.connections.to_string()]);
         match load.until {

@@ -20,10 +20,19 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    pub(crate) fn new(patron: PathBuf) -> Result<Self> {
+    /// In a new folder in this one. What a run has left there that was ended is removed first.
+    pub(crate) fn new(patron: PathBuf, within: &Path) -> Result<Self> {
+        const PREFIX: &str = "run-";
+        fs::create_dir_all(within)?;
+        for entry in fs::read_dir(within)? {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().starts_with(PREFIX) {
+                fs::remove_dir_all(entry.path())?;
+            }
+        }
         Ok(Self {
             patron,
-            folder: tempfile::Builder::new().prefix("patron-bench-").tempdir()?,
+            folder: tempfile::Builder::new().prefix(PREFIX).tempdir_in(within)?,
             runtime: tokio::runtime::Builder::new_current_thread().enable_all().build()?,
             http: reqwest::Client::builder().no_proxy().build()?,
         })
@@ -32,7 +41,7 @@ impl Place {
     /// A new Patron's folder, with these tokens in its SQLite.
     pub(crate) fn home(&self, name: &str, pats: Pats) -> Result<Home> {
         let home = Home::new(self.folder.path().join(name), None)?;
-        drop(self.patron(Cores::BOTH, &home)?);
+        drop(self.patron(Cores::Both, &home)?);
         database::fill(&home.database(), pats)?;
         Ok(home)
     }

@@ -8,27 +8,37 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+use rustix::thread::{CpuSet, sched_getaffinity};
 use serde::Deserialize;
 
 use crate::{Failure, Result};
 
-/// Which cores a process may use, as `taskset` takes them.
+/// Which cores a process may use, of those that this one may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Cores(pub(crate) &'static str);
+pub(crate) enum Cores {
+    /// The first: the server's, when it is to have one.
+    Server,
+    /// The second: the load's, when the server has one.
+    Load,
+    /// Both, for both.
+    Both,
+}
 
 impl Cores {
-    /// The server's, when it is to have one.
-    pub(crate) const SERVER: Self = Self("0");
-    /// The load's, when the server has one.
-    pub(crate) const LOAD: Self = Self("1");
-    /// Both, for both.
-    pub(crate) const BOTH: Self = Self("0,1");
-
-    /// This program, on these cores.
-    pub(crate) fn command(self, program: &Path) -> Command {
-        let mut command = Command::new("taskset");
-        command.args(["--cpu-list", self.0]).arg(program);
-        command
+    /// This program, on these cores. It ends with this process, however that ends.
+    pub(crate) fn command(self, program: &Path) -> Result<Command> {
+        let allowed = sched_getaffinity(None)?;
+        let mut allowed = (0..CpuSet::MAX_CPU).filter(|&cpu| allowed.is_set(cpu));
+        let first = allowed.next().ok_or("this process may use no core")?;
+        let second = allowed.next().ok_or("load and server need a core each, and there is one");
+        let list = match self {
+            Self::Server => first.to_string(),
+            Self::Load => second?.to_string(),
+            Self::Both => format!("{first},{}", second?),
+        };
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "TERM", "taskset", "--cpu-list", &list]).arg(program);
+        Ok(command)
     }
 }
 
@@ -40,6 +50,9 @@ pub(crate) struct Server {
     pub(crate) started_in: Duration,
 }
 
+/// How long a Patron may take until it answers, under valgrind for one.
+const START_TIMEOUT: Duration = Duration::from_mins(2);
+
 #[derive(Deserialize)]
 struct Ready {
     listen: SocketAddr,
@@ -48,21 +61,17 @@ struct Ready {
 impl Server {
     /// One of the ceilings of this program.
     pub(crate) fn ceiling(cores: Cores, arguments: &[&str]) -> Result<Self> {
-        let began = crate::now().1;
-        let mut command = cores.command(&std::env::current_exe()?);
-        let mut child = command.arg("serve").args(arguments).stdout(Stdio::piped()).spawn()?;
-        let mut line = String::new();
-        if let Some(stdout) = child.stdout.take() {
-            BufReader::new(stdout).read_line(&mut line)?;
-        }
+        let mut command = cores.command(&std::env::current_exe()?)?;
+        command.arg("serve").args(arguments);
+        let (mut server, line) = Self::spoken(command)?;
         let address = line.trim().parse();
-        let address = address.map_err(|_| Failure(format!("the ceiling {arguments:?} did not start")))?;
-        Ok(Self { child, address, started_in: began.elapsed() })
+        server.address = address.map_err(|_| Failure(format!("the ceiling {arguments:?} did not start")))?;
+        Ok(server)
     }
 
     /// Patron, with what is in this folder.
     pub(crate) fn patron(cores: Cores, patron: &Path, home: &Home) -> Result<Self> {
-        Self::patron_by(cores.command(patron), home)
+        Self::patron_by(cores.command(patron)?, home)
     }
 
     /// Patron, by a command that lacks its arguments only.
@@ -73,36 +82,51 @@ impl Server {
         command.arg("serve").arg("--ready-file").arg(&ready);
         command.args(["--listen", "127.0.0.1:0", "--management-listen", "127.0.0.1:0"]);
         home.configure(&mut command);
-        let began = crate::now().1;
         let errors = fs::OpenOptions::new().create(true).append(true).open(&log)?;
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors).spawn()?;
-        loop {
+        let mut server = Self::begun(command.stdout(Stdio::null()).stderr(errors))?;
+        let began = crate::now().1;
+        while began.elapsed() < START_TIMEOUT {
             if let Ok(text) = fs::read(&ready) {
                 let Ready { listen } = serde_json::from_slice(&text)?;
-                return Ok(Self { child, address: listen, started_in: began.elapsed() });
+                (server.address, server.started_in) = (listen, began.elapsed());
+                return Ok(server);
             }
-            if let Some(status) = child.try_wait()? {
+            if let Some(status) = server.child.try_wait()? {
                 let log = fs::read_to_string(&log).unwrap_or_default();
                 return Err(Failure(format!("patron ended with {status}:\n{log}")).into());
             }
             std::thread::sleep(Duration::from_millis(2));
         }
+        Err(Failure("patron does not become ready".to_owned()).into())
+    }
+
+    /// A process that is ended with this value, whatever comes next.
+    fn begun(command: &mut Command) -> Result<Self> {
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let spawned = command.stdin(Stdio::null()).spawn();
+        let child =
+            spawned.map_err(|error| Failure(format!("{}: {error}", command.get_program().display())))?;
+        Ok(Self { child, address, started_in: Duration::ZERO })
+    }
+
+    /// One that says a line when it is ready.
+    fn spoken(mut command: Command) -> Result<(Self, String)> {
+        let mut server = Self::begun(command.stdout(Stdio::piped()))?;
+        let mut line = String::new();
+        if let Some(stdout) = server.child.stdout.take() {
+            BufReader::new(stdout).read_line(&mut line)?;
+        }
+        Ok((server, line))
     }
 
     /// Another program, which answers at `address` once it is ready.
-    pub(crate) fn other(mut command: Command, address: SocketAddr, ready: &str) -> Result<Self> {
-        let began = crate::now().1;
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
-        let mut line = String::new();
-        if let Some(stdout) = child.stdout.take() {
-            BufReader::new(stdout).read_line(&mut line)?;
-        }
+    pub(crate) fn other(command: Command, address: SocketAddr, ready: &str) -> Result<Self> {
+        let (mut server, line) = Self::spoken(command)?;
         if line.trim() != ready {
-            let _ = child.kill();
-            let _ = child.wait();
-            return Err(Failure(format!("{command:?} did not start: {line}")).into());
+            return Err(Failure(format!("the server for {address} did not start: {line}")).into());
         }
-        Ok(Self { child, address, started_in: began.elapsed() })
+        server.address = address;
+        Ok(server)
     }
 
     /// Its process.
@@ -123,6 +147,12 @@ impl Server {
         let ticks =
             fields.split_ascii_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok());
         Ok(Duration::from_millis(ticks.sum::<u64>() * 1_000 / rustix::param::clock_ticks_per_second()))
+    }
+
+    /// Counts the most that it takes from now on.
+    pub(crate) fn forget_peak(&self) -> Result<()> {
+        // proc(5): the value 5 sets `VmHWM` back.
+        Ok(fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5")?)
     }
 
     /// Bytes of memory: now, and at most so far.

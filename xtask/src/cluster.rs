@@ -34,10 +34,12 @@ pub(crate) fn need_postgres(workshop: &Workshop) -> Result<PathBuf, Stop> {
 }
 
 impl Cluster {
-    pub(crate) fn start(workshop: &Workshop) -> Result<Self, Stop> {
+    /// For tests it need not wait for the disk; to be measured it must.
+    pub(crate) fn start(workshop: &Workshop, durable: bool) -> Result<Self, Stop> {
         let mut command = Command::new(need_postgres(workshop)?);
         let mut program = command
             .arg("cluster")
+            .args(durable.then_some("--durable"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

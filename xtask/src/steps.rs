@@ -239,11 +239,13 @@ fn browser(workshop: &Workshop) -> Result<(), Stop> {
 /// Counted in a release build: what is not optimised says nothing.
 fn instructions(workshop: &Workshop) -> Result<(), Stop> {
     need_program("valgrind", "valgrind")?;
+    need_program("taskset", "util-linux")?;
     run_shown(workshop.cargo().args(["build", "--locked", "--release", "--package", "patron"]))?;
     run_shown(workshop.cargo().args(["build", "--locked", "--package", "patron-bench"]))?;
     let mut command = Command::new(workshop.built("patron-bench"));
     command.arg("count").arg("--patron").arg(workshop.released("patron"));
     command.arg("--budget").arg(workshop.root().join("bench").join("instructions.json"));
+    command.arg("--folder").arg(workshop.scratch());
     run_shown(&mut command)
 }
 

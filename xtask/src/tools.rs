@@ -84,6 +84,11 @@ impl Workshop {
         command
     }
 
+    /// Where measurements may put gigabytes: on the disk, which the system's temporary folder may not be.
+    pub(crate) fn scratch(&self) -> PathBuf {
+        self.tools.with_file_name("bench")
+    }
+
     /// Whether cargo has this subcommand.
     pub(crate) fn has_cargo(&self, subcommand: &str) -> bool {
         succeeds(self.cargo().args([subcommand, "--version"]))
@@ -93,7 +98,7 @@ impl Workshop {
     pub(crate) fn postgres(&self) -> Result<&str, Stop> {
         if self.cluster.get().is_none() {
             // Nobody else has put one there meanwhile.
-            let _ = self.cluster.set(Cluster::start(self)?);
+            let _ = self.cluster.set(Cluster::start(self, false)?);
         }
         self.cluster.get().map(Cluster::url).ok_or_else(|| Stop::Failed("there is no cluster".to_owned()))
     }

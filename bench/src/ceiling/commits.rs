@@ -15,7 +15,7 @@ use crate::pats::mixed;
 use crate::{Failure, Result, now};
 
 /// How many wait for their commits at once.
-const PRODUCERS: u64 = 64;
+pub(crate) const PRODUCERS: u64 = 64;
 
 /// The owner of what is written, who has to be there.
 #[derive(Clone, Copy)]
@@ -141,7 +141,8 @@ fn write(connection: &Connection, owner: Owner, waiting: &Receiver<Job>) -> rusq
 }
 
 /// As many connections as producers, each with one statement a commit: the server groups them by itself.
-pub(crate) async fn postgres(url: &str, owner: Owner, lasts: Duration) -> Result<Committed> {
+/// Each writes for an owner of its own, where there are as many.
+pub(crate) async fn postgres(url: &str, owners: &[Owner], lasts: Duration) -> Result<Committed> {
     let both = both_in_one();
     let mut clients = Vec::new();
     for _ in 0..PRODUCERS {
@@ -151,7 +152,8 @@ pub(crate) async fn postgres(url: &str, owner: Owner, lasts: Duration) -> Result
         clients.push((client, statement));
     }
     let began = now();
-    let producers = (0_u64..).zip(clients).map(|(producer, (client, statement))| async move {
+    let producers = (0_u64..).zip(clients).zip(owners.iter().cycle());
+    let producers = producers.map(|((producer, (client, statement)), owner)| async move {
         let mut count = 0;
         while began.1.elapsed() < lasts {
             let rows = Rows::of(began.0.wrapping_add(count * PRODUCERS + producer));

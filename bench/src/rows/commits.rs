@@ -24,7 +24,7 @@ pub(super) fn create(bench: &Bench<'_>, home: &Home, table: &mut Table) -> Resul
     compare(bench, home, &["sqlite", text_of(&raw)?], None, "create, SQLite", table)?;
     if let Some(url) = &bench.run.postgres {
         let home = Home::new(bench.path("postgres"), Some(url.clone()))?;
-        drop(bench.patron(Cores::BOTH, &home)?);
+        drop(bench.patron(Cores::Both, &home)?);
         let creators = Pats { count: CREATORS, owners: CREATORS };
         bench.runtime.block_on(database::fill_server(url, creators))?;
         compare(bench, &home, &["postgres"], Some(creators), "create, PostgreSQL", table)?;
@@ -40,7 +40,7 @@ fn compare(
     what: &str,
     table: &mut Table,
 ) -> Result<()> {
-    let patron = bench.patron(Cores::SERVER, home)?;
+    let patron = bench.patron(Cores::Server, home)?;
     let pats = pats.unwrap_or(SMALL);
     let bearers: Vec<String> =
         (0..CREATORS).map(|creator| bench.exchange(&patron, &pats.form(creator))).collect::<Result<_>>()?;
@@ -70,7 +70,7 @@ fn all_create(bench: &Bench<'_>, patron: &Server, bearers: &[String]) -> Result<
             until: Until::Seconds(bench.run.seconds),
             rate: None,
         };
-        bench.oha.start(Cores::LOAD, &load)
+        bench.oha.start(Cores::Load, &load)
     });
     let (mut created, mut by_clock) = (0, 0.0);
     for creator in creators.collect::<Result<Vec<_>>>()? {
@@ -88,7 +88,7 @@ fn all_create(bench: &Bench<'_>, patron: &Server, bearers: &[String]) -> Result<
 
 /// In a process of its own, as Patron is.
 fn all_commit(bench: &Bench<'_>, raw: &[&str]) -> Result<Rate> {
-    let mut command: Command = Cores::SERVER.command(&std::env::current_exe()?);
+    let mut command: Command = Cores::Server.command(&std::env::current_exe()?)?;
     command.arg("commit").args(["--seconds", &bench.run.seconds.to_string()]).args(raw);
     if let Some(url) = &bench.run.postgres {
         command.env("PATRON_BENCH_POSTGRES", url);
@@ -116,8 +116,8 @@ pub(crate) fn commit(raw: &Raw<'_>, lasts: std::time::Duration) -> Result<()> {
         Raw::Postgres(url) => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(async {
-                let owner = database::some_owner_of(url).await?;
-                commits::postgres(url, owner, lasts).await
+                let owners = database::some_owners_of(url, commits::PRODUCERS).await?;
+                commits::postgres(url, &owners, lasts).await
             })?
         }
     };

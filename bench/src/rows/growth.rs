@@ -12,16 +12,19 @@ use crate::report::{By, Pair, Table, median, megabytes, thousands};
 use crate::server::{Cores, Home, Memory, Server};
 use crate::{Failure, Result, database, now, now_seconds};
 
+/// Lines that requests are drawn from where there are many tokens: some are drawn twice in a minute, one in ten.
+const DRAWN: u64 = 3_000_000;
+
 /// The 99th percentile of an exchange's latency at half the rate that the server can do.
 pub(super) fn latency(bench: &Bench<'_>, home: &Home, table: &mut Table) -> Result<()> {
-    let forms = bench.forms("latency.txt", SMALL, Popularity::Uniform, SMALL.count)?;
-    let patron = bench.patron(Cores::SERVER, home)?;
-    bench.warm(&patron, &forms)?;
+    let forms = bench.lines("latency.txt", (0..SMALL.count).map(|number| SMALL.form(number)))?;
+    let patron = bench.patron(Cores::Server, home)?;
+    bench.warm(&patron, &forms, 3 * SMALL.count)?;
     let load = bench.forms_at(&patron, "/oauth/token", &forms, 64);
-    let top = bench.measure(Cores::LOAD, &patron, &load)?.by_clock;
+    let top = bench.measure(Cores::Load, &patron, &load)?.by_clock;
     let mut found = Vec::new();
     for _ in 0..bench.run.rounds {
-        found.push(bench.oha.run(Cores::LOAD, &Load { rate: Some(top / 2.0), ..load.clone() }, 0)?.p99_ms);
+        found.push(bench.oha.run(Cores::Load, &Load { rate: Some(top / 2.0), ..load.clone() }, 0)?.p99_ms);
     }
     let p99 = median(&found);
     let what = format!("p99 of exchange at {} a second, half the top rate", thousands(top / 2.0));
@@ -34,7 +37,7 @@ pub(super) fn growth(bench: &Bench<'_>, table: &mut Table) -> Result<()> {
     let few = Pats { count: 1_000, owners: 100 };
     let many = Pats { count: bench.run.many, owners: bench.run.many / 10 };
     let few_home = bench.home("few", few)?;
-    let began = now().1;
+    let (began, filled) = (now().1, now_seconds());
     let home = bench.home("many", many)?;
     let size = std::fs::metadata(home.database())?.len();
     println!(
@@ -44,30 +47,30 @@ pub(super) fn growth(bench: &Bench<'_>, table: &mut Table) -> Result<()> {
         megabytes(size)
     );
 
-    let patron = bench.patron(Cores::SERVER, &home)?;
+    let patron = bench.patron(Cores::Server, &home)?;
     let started = patron.started_in;
     let what = format!("start with {} tokens", thousands(count(many.count)));
     table.tell(&what, format!("{:.0} ms", millis(started)), "1 s", started < Duration::from_secs(1));
     let idle = patron.memory()?.now;
     table.tell("memory, idle", megabytes(idle), "30 MB", idle <= 30_000_000);
-    lists(bench, &home, &patron, table)?;
+    lists(bench, &home, &patron, filled, table)?;
     drop(patron);
 
     for (popularity, least) in [(Popularity::Zipf, 0.9), (Popularity::Uniform, 0.5)] {
         let few_forms = bench.forms("few.txt", few, popularity, few.count)?;
-        let many_forms = bench.forms("many.txt", many, popularity, 500_000)?;
-        let patron = bench.patron(Cores::SERVER, &home)?;
-        let small = bench.patron(Cores::SERVER, &few_home)?;
+        let many_forms = bench.forms("many.txt", many, popularity, DRAWN)?;
+        let patron = bench.patron(Cores::Server, &home)?;
+        let small = bench.patron(Cores::Server, &few_home)?;
         let many_load = bench.forms_at(&patron, "/oauth/token", &many_forms, 64);
         if popularity == Popularity::Zipf {
             // What is popular is in memory, as it is after an hour.
-            bench.oha.run(Cores::LOAD, &Load { until: Until::Requests(200_000), ..many_load.clone() }, 0)?;
+            bench.oha.run(Cores::Load, &Load { until: Until::Requests(200_000), ..many_load.clone() }, 0)?;
         }
         let mut pair = Pair::default();
         for _ in 0..bench.run.rounds {
-            pair.patron.push(bench.measure(Cores::LOAD, &patron, &many_load)?);
+            pair.patron.push(bench.measure(Cores::Load, &patron, &many_load)?);
             let load = bench.forms_at(&small, "/oauth/token", &few_forms, 64);
-            pair.other.push(bench.measure(Cores::LOAD, &small, &load)?);
+            pair.other.push(bench.measure(Cores::Load, &small, &load)?);
         }
         let ratio = pair.ratio(By::Core);
         let what = format!(
@@ -78,7 +81,7 @@ pub(super) fn growth(bench: &Bench<'_>, table: &mut Table) -> Result<()> {
         table.tell(&what, found, &format!("{least}"), ratio.median >= least);
         if popularity == Popularity::Uniform {
             let soak = Load { until: Until::Seconds(bench.run.soak_seconds), ..many_load };
-            bench.oha.run(Cores::LOAD, &soak, 0)?;
+            bench.oha.run(Cores::Load, &soak, 0)?;
             let Memory { now, peak } = patron.memory()?;
             let what = format!("memory after {:.0} s more of it", bench.run.soak_seconds);
             let found = format!("{}, at most {}", megabytes(now), megabytes(peak));
@@ -88,7 +91,7 @@ pub(super) fn growth(bench: &Bench<'_>, table: &mut Table) -> Result<()> {
     Ok(())
 }
 
-fn lists(bench: &Bench<'_>, home: &Home, patron: &Server, table: &mut Table) -> Result<()> {
+fn lists(bench: &Bench<'_>, home: &Home, patron: &Server, filled: u64, table: &mut Table) -> Result<()> {
     const PATH: &str = "/personal-access-tokens/v1";
     let bearer = bench.exchange(patron, &home.administrator()?)?;
     let many = Pats { count: bench.run.many, owners: bench.run.many / 10 };
@@ -98,7 +101,7 @@ fn lists(bench: &Bench<'_>, home: &Home, patron: &Server, table: &mut Table) -> 
     // Of the span in which they were used, a minute has passed or all of it.
     let before = i64::try_from(database::USED_WITHIN / 1_000)? - 60;
     for (what, before) in [("few", before), ("all", 0)] {
-        let moment = Timestamp::from_millis((i64::try_from(now_seconds())? - before) * 1_000);
+        let moment = Timestamp::from_millis((i64::try_from(filled)? - before) * 1_000);
         let path = format!("{PATH}?filters=lastUsed%20le%20{moment}&limit=250");
         let took = timed(bench, &bearer, |_| patron.url(&path))?;
         tell_time(table, &format!("list of 250 by `lastUsed le`, of {what} tokens"), took);
@@ -139,6 +142,7 @@ async fn stream(bench: &Bench<'_>, patron: &Server, url: &str, bearer: &str) -> 
     /// Stands in each token once.
     const MARK: &[u8] = b"\"accessTokenValiditySeconds\"";
     let most = 1_000_000.min(bench.run.many);
+    patron.forget_peak()?;
     let before = patron.memory()?.now;
     let began = now().1;
     let answer = bench.http.get(url).bearer_auth(bearer).send().await?.error_for_status()?;

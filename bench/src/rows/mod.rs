@@ -27,12 +27,15 @@ pub(crate) struct Run {
     #[arg(long)]
     oha: PathBuf,
     /// A PostgreSQL that is empty, by its superuser's URL
-    #[arg(long, env = "PATRON_TEST_POSTGRES", hide_env_values = true)]
+    #[arg(long, env = "PATRON_BENCH_POSTGRES", hide_env_values = true)]
     postgres: Option<String>,
     /// Where the folder of `oidc-provider` is, installed
     #[arg(long)]
     peers: Option<PathBuf>,
-    /// The file that the tables are written to
+    /// Where databases and what is sent to servers are put meanwhile: gigabytes, on a disk
+    #[arg(long)]
+    folder: PathBuf,
+    /// The file that the tables are written to, if all of them are asked for
     #[arg(long)]
     results: PathBuf,
     /// Only these groups of lines
@@ -75,7 +78,7 @@ impl Run {
 
 /// Measures all that is asked for. The exit code says whether every line reached what it is to reach.
 pub(crate) fn run(run: &Run) -> Result<ExitCode> {
-    let bench = Bench { run, place: Place::new(run.patron.clone())?, oha: Oha(run.oha.clone()) };
+    let bench = Bench { run, place: Place::new(run.patron.clone(), &run.folder)?, oha: Oha(run.oha.clone()) };
     let place = &bench.place;
     let before = machine::Stolen::now()?;
     let (mut ratios, mut growth) = (Table::of_ratios(), Table::of_growth());
@@ -100,7 +103,9 @@ pub(crate) fn run(run: &Run) -> Result<ExitCode> {
         growth::growth(&bench, &mut growth)?;
     }
     let text = format!("{}\n{ratios}\n{growth}", machine::told(run, &before)?);
-    fs::write(&run.results, format!("# Results\n\n{text}"))?;
+    if run.only.is_empty() {
+        fs::write(&run.results, format!("# Results\n\n{text}"))?;
+    }
     let missed = ratios.missed() + growth.missed();
     println!("\n{text}\n{missed} lines missed");
     Ok(if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -9,11 +9,12 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use super::{Bench, SMALL};
 use crate::Result;
 use crate::load::{FORM, Load, Until};
-use crate::pats::Popularity;
 use crate::place::{exchange as obtain, text_of};
 use crate::report::{By, Pair, Rate, Table};
 use crate::server::{Cores, Home, Server};
 
+/// As many of the tokens as are soon in memory, where it is not they that are measured.
+const FEW: u64 = 1_000;
 /// Requests that are not measured: connections are opened and memory is filled.
 const WARM_UP: Until = Until::Seconds(1.0);
 
@@ -24,7 +25,7 @@ pub(super) struct Side<'a> {
 }
 
 fn ceiling_of_exchange() -> Result<Server> {
-    Server::ceiling(Cores::SERVER, &["exchange", &SMALL.count.to_string(), &SMALL.owners.to_string()])
+    Server::ceiling(Cores::Server, &["exchange", &SMALL.count.to_string(), &SMALL.owners.to_string()])
 }
 
 impl Bench<'_> {
@@ -58,35 +59,35 @@ impl Bench<'_> {
     }
 
     /// Exchanges until nearly all of these are in memory, as they are in a service that has run for a while.
-    pub(super) fn warm(&self, server: &Server, forms: &Path) -> Result<()> {
+    pub(super) fn warm(&self, server: &Server, forms: &Path, requests: u64) -> Result<()> {
         let load = self.forms_at(server, "/oauth/token", forms, 64);
-        self.oha.run(Cores::LOAD, &Load { until: Until::Requests(3 * SMALL.count), ..load }, 0).map(drop)
+        self.oha.run(Cores::Load, &Load { until: Until::Requests(requests), ..load }, 0).map(drop)
     }
 
     /// Both sides, one after the other, as often as is asked for.
     pub(super) fn compare(&self, patron: &Side<'_>, other: &Side<'_>) -> Result<Pair> {
         for side in [patron, other] {
-            self.oha.run(Cores::LOAD, &Load { until: WARM_UP, ..side.load.clone() }, 0)?;
+            self.oha.run(Cores::Load, &Load { until: WARM_UP, ..side.load.clone() }, 0)?;
         }
         let mut pair = Pair::default();
         for _ in 0..self.run.rounds {
-            pair.patron.push(self.measure(Cores::LOAD, patron.server, &patron.load)?);
-            pair.other.push(self.measure(Cores::LOAD, other.server, &other.load)?);
+            pair.patron.push(self.measure(Cores::Load, patron.server, &patron.load)?);
+            pair.other.push(self.measure(Cores::Load, other.server, &other.load)?);
         }
         Ok(pair)
     }
 
     fn ceiling_of_http(&self, answer: &[u8]) -> Result<Server> {
         let file = self.file("answer.json", answer)?;
-        Server::ceiling(Cores::SERVER, &["http", text_of(&file)?])
+        Server::ceiling(Cores::Server, &["http", text_of(&file)?])
     }
 }
 
 /// Exchanges of 100,000 tokens, each as likely as any other.
 pub(super) fn exchange(bench: &Bench<'_>, home: &Home, table: &mut Table) -> Result<()> {
-    let forms = bench.forms("exchange.txt", SMALL, Popularity::Uniform, SMALL.count)?;
-    let patron = bench.patron(Cores::SERVER, home)?;
-    bench.warm(&patron, &forms)?;
+    let forms = bench.lines("exchange.txt", (0..SMALL.count).map(|number| SMALL.form(number)))?;
+    let patron = bench.patron(Cores::Server, home)?;
+    bench.warm(&patron, &forms, 3 * SMALL.count)?;
     let ceiling = ceiling_of_exchange()?;
     for connections in [16, 64] {
         let side =
@@ -104,13 +105,13 @@ pub(super) fn exchange(bench: &Bench<'_>, home: &Home, table: &mut Table) -> Res
         peer(bench, folder, &patron, &forms, table)?;
     }
     drop((patron, ceiling));
-    let some = bench.lines("some.txt", (0..1_000).map(|number| SMALL.form(number)))?;
+    let some = bench.lines("some.txt", (0..FEW).map(|number| SMALL.form(number)))?;
     two_cores(bench, home, &some, table)
 }
 
 fn peer(bench: &Bench<'_>, folder: &Path, patron: &Server, forms: &Path, table: &mut Table) -> Result<()> {
     let address = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-    let mut command: Command = Cores::SERVER.command(Path::new("node"));
+    let mut command: Command = Cores::Server.command(Path::new("node"))?;
     command.arg(folder.join("oidc-provider.mjs")).arg(address.port().to_string()).current_dir(folder);
     let other = Server::other(command, address, "ready")?;
     let one = bench.lines(
@@ -134,8 +135,8 @@ fn two_cores(bench: &Bench<'_>, home: &Home, forms: &Path, table: &mut Table) ->
     let mut pair = Pair::default();
     for _ in 0..bench.run.rounds {
         for (cores, load, rates, times) in [
-            (Cores::BOTH, Cores::BOTH, &mut pair.patron, 2.0),
-            (Cores::SERVER, Cores::LOAD, &mut pair.other, 1.0),
+            (Cores::Both, Cores::Both, &mut pair.patron, 2.0),
+            (Cores::Server, Cores::Load, &mut pair.other, 1.0),
         ] {
             let server = bench.patron(cores, home)?;
             let asked = bench.forms_at(&server, "/oauth/token", forms, 64);
@@ -150,7 +151,7 @@ fn two_cores(bench: &Bench<'_>, home: &Home, forms: &Path, table: &mut Table) ->
 
 /// Introspection, of tokens that were seen before and of others, and `/forward-auth`.
 pub(super) fn introspection(bench: &Bench<'_>, home: &Home, table: &mut Table) -> Result<()> {
-    let patron = bench.patron(Cores::SERVER, home)?;
+    let patron = bench.patron(Cores::Server, home)?;
     let client = SMALL.form(0).replace("grant_type=client_credentials&", "");
     let introspect = |token: String| format!("{client}&token={token}");
     let seen: Vec<String> =
@@ -175,9 +176,12 @@ pub(super) fn introspection(bench: &Bench<'_>, home: &Home, table: &mut Table) -
         headers: vec![format!("authorization: Bearer {bearer}")],
         ..bench.forms_at(&patron, "/forward-auth", &forms, 64)
     };
+    // The same request and as many bytes of answer: none.
+    let nothing = bench.ceiling_of_http(b"")?;
+    let bare = Side { server: &nothing, load: Load { url: nothing.url("/"), ..gateway.clone() } };
     let pair = bench.compare(&Side { server: &patron, load: gateway }, &bare)?;
-    table.compare("forward-auth, seen before", "bare HTTP with a form", &pair, By::Core, 0.7);
-    drop(server);
+    table.compare("forward-auth, seen before", "bare HTTP, a GET and no bytes", &pair, By::Core, 0.7);
+    drop((server, nothing));
     never_seen(bench, home, patron, introspect, table)
 }
 
@@ -192,12 +196,13 @@ fn never_seen(
     introspect: impl Fn(String) -> String,
     table: &mut Table,
 ) -> Result<()> {
+    let forms = bench.lines("few.txt", (0..FEW).map(|number| SMALL.form(number)))?;
     let ceiling = ceiling_of_exchange()?;
     let mut files = Vec::new();
     for (name, server) in [("patron.txt", &patron), ("ceiling.txt", &ceiling)] {
         let url = server.url("/oauth/token");
         let tokens = futures_util::stream::iter(0..TOKENS)
-            .map(|turn| obtain(&bench.http, &url, SMALL.form(turn % SMALL.count)))
+            .map(|turn| obtain(&bench.http, &url, SMALL.form(turn % FEW)))
             .buffer_unordered(32)
             .try_collect::<Vec<String>>();
         let tokens = bench.runtime.block_on(tokens)?;
@@ -206,14 +211,15 @@ fn never_seen(
     drop(patron);
     let mut pair = Pair::default();
     for _ in 0..bench.run.rounds {
-        // Begun anew, it has seen none.
-        let patron = bench.patron(Cores::SERVER, home)?;
+        // Begun anew, it has seen none; what they were made from, it has.
+        let patron = bench.patron(Cores::Server, home)?;
+        bench.warm(&patron, &forms, 10 * FEW)?;
         for (server, forms, rates) in
             [(&patron, &files[0], &mut pair.patron), (&ceiling, &files[1], &mut pair.other)]
         {
             let load = bench.forms_at(server, "/oauth/introspect", forms, 64);
             rates.push(bench.measure(
-                Cores::LOAD,
+                Cores::Load,
                 server,
                 &Load { until: Until::Requests(DRAWN), ..load },
             )?);
@@ -226,7 +232,7 @@ fn never_seen(
 /// The list of an owner's ten tokens.
 pub(super) fn list(bench: &Bench<'_>, home: &Home, table: &mut Table) -> Result<()> {
     const PATH: &str = "/personal-access-tokens/v1?owner-id=me";
-    let patron = bench.patron(Cores::SERVER, home)?;
+    let patron = bench.patron(Cores::Server, home)?;
     let bearer = bench.exchange(&patron, &SMALL.form(0))?;
     let answer = bench.get(&patron.url(PATH), &bearer)?;
     let listed: Vec<serde_json::Value> = serde_json::from_slice(&answer)?;

@@ -121,7 +121,8 @@ struct InBytes;
 const ENTRY_BYTES: usize = 768;
 /// The same of a PAT, which has none but its scopes.
 const PAT_BYTES: usize = 256;
-/// Lists of scopes that PATs share, and how long they may be together with the spaces between.
+/// Lists of scopes that PATs share, and how many bytes each may have with the spaces between: some 6 MB if somebody fills
+/// them.
 const SHARED_SCOPES: usize = 1_000;
 const SHARED_BYTES: usize = 256;
 /// What a text in a list takes beside its letters: its place in the list and the allocator's share.

@@ -207,13 +207,15 @@ mod postgres {
         let (db, other) = (open(&url).await, Arc::new(open(&url).await));
         script(&db, "CREATE TABLE feed (n BIGINT); INSERT INTO feed VALUES (0)").await.unwrap();
         let at_the_head = Session::holding(&url, "LOCK TABLE feed IN SHARE UPDATE EXCLUSIVE MODE");
-        let (wins, is_first) = (Arc::clone(&other), Arc::new(AtomicBool::new(true)));
+        // For as long as it could not have queued, it loses: once is not enough where it loses its connection as well.
+        let loses = Arc::new(AtomicBool::new(true));
+        let (wins, within) = (Arc::clone(&other), Arc::clone(&loses));
         let write = db.write("enter", move |tx| {
-            let (other, is_first) = (Arc::clone(&wins), Arc::clone(&is_first));
+            let (other, loses) = (Arc::clone(&wins), Arc::clone(&within));
             Box::pin(async move {
                 tx.enters();
                 tx.query("SELECT n FROM feed", &[]).await?;
-                if is_first.swap(false, Ordering::Relaxed) {
+                if loses.load(Ordering::Acquire) {
                     script(&other, "UPDATE feed SET n = 1").await?;
                 }
                 tx.execute("UPDATE feed SET n = 2", &[]).await
@@ -226,6 +228,7 @@ mod postgres {
             written = &mut write => panic!("it did not queue: {written:?}"),
             () = async { while number(&other, queued).await == 0 {} } => {}
         }
+        loses.store(false, Ordering::Release);
         assert!(at_the_head.succeeds());
         write.await.unwrap();
         assert_eq!(number(&other, "SELECT n FROM feed").await, 2);
