@@ -10,7 +10,7 @@ use clap::Args;
 
 use crate::load::FORM;
 use crate::pats::Pats;
-use crate::place::Place;
+use crate::place::{Place, answered};
 use crate::server::{Cores, Home, Server};
 use crate::{Failure, Result};
 
@@ -98,7 +98,7 @@ fn counted(asked: &Count) -> Result<BTreeMap<&'static str, f64>> {
     let server = Counted::start(&place, &home)?;
     let bearer = place.exchange(&server.server, &SOME.form(0))?;
     let form = SOME.form(1);
-    let introspect = format!("{}&token={bearer}", form.replace("grant_type=client_credentials&", ""));
+    let introspect = SOME.introspection(1, &bearer);
     let mut counted = BTreeMap::new();
     for kind in ["exchange", "introspection", "forward-auth", "list", "create"] {
         let ask = |turn: u64| {
@@ -121,13 +121,7 @@ fn counted(asked: &Count) -> Result<BTreeMap<&'static str, f64>> {
         let run = |turns: std::ops::Range<u64>| {
             place.runtime.block_on(async {
                 for turn in turns {
-                    let answer = ask(turn).send().await?;
-                    let status = answer.status();
-                    let body = answer.bytes().await?;
-                    if status != 200 {
-                        let body = String::from_utf8_lossy(&body);
-                        return Err(Failure(format!("{kind}: {status} {body}")).into());
-                    }
+                    answered(ask(turn)).await?;
                 }
                 Ok::<_, crate::Fault>(())
             })

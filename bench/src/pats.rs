@@ -31,9 +31,16 @@ impl Pats {
 
     /// The form with which a token is exchanged.
     pub(crate) fn form(self, number: u64) -> String {
-        let id = hex::encode(self.id(number));
-        let secret = secret(number);
-        format!("grant_type=client_credentials&client_id={id}&client_secret={}", secret.expose())
+        format!("grant_type=client_credentials&{}", self.client(number))
+    }
+
+    /// The form with which it introspects an access token.
+    pub(crate) fn introspection(self, number: u64, token: &str) -> String {
+        format!("{}&token={token}", self.client(number))
+    }
+
+    fn client(self, number: u64) -> String {
+        format!("client_id={}&client_secret={}", hex::encode(self.id(number)), secret(number).expose())
     }
 }
 

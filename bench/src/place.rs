@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
+use axum::body::Bytes;
 use tempfile::TempDir;
 
 use crate::database;
@@ -41,7 +42,7 @@ impl Place {
     /// A new Patron's folder, with these tokens in its SQLite.
     pub(crate) fn home(&self, name: &str, pats: Pats) -> Result<Home> {
         let home = Home::new(self.folder.path().join(name), None)?;
-        drop(self.patron(Cores::Both, &home)?);
+        drop(self.patron(Cores::Server, &home)?);
         database::fill(&home.database(), pats)?;
         Ok(home)
     }
@@ -83,15 +84,7 @@ impl Place {
     }
 
     pub(crate) fn get(&self, url: &str, bearer: &str) -> Result<Vec<u8>> {
-        self.runtime.block_on(async {
-            let answer = self.http.get(url).bearer_auth(bearer).send().await?;
-            let status = answer.status();
-            let body = answer.bytes().await?.to_vec();
-            if status != 200 {
-                return Err(Failure(format!("{url}: {status} {}", String::from_utf8_lossy(&body))).into());
-            }
-            Ok(body)
-        })
+        self.runtime.block_on(async { Ok(answered(self.http.get(url).bearer_auth(bearer)).await?.to_vec()) })
     }
 
     pub(crate) fn file(&self, name: &str, content: &[u8]) -> Result<PathBuf> {
@@ -107,13 +100,18 @@ pub(crate) async fn exchange(http: &reqwest::Client, url: &str, form: String) ->
         access_token: String,
     }
     let request = http.post(url).header("content-type", crate::load::FORM).body(form);
+    Ok(serde_json::from_slice::<Token>(&answered(request).await?)?.access_token)
+}
+
+/// What is answered with 200; anything else is a failure.
+pub(crate) async fn answered(request: reqwest::RequestBuilder) -> Result<Bytes> {
     let answer = request.send().await?;
-    let status = answer.status();
+    let (url, status) = (answer.url().clone(), answer.status());
     let body = answer.bytes().await?;
     if status != 200 {
         return Err(Failure(format!("{url}: {status} {}", String::from_utf8_lossy(&body))).into());
     }
-    Ok(serde_json::from_slice::<Token>(&body)?.access_token)
+    Ok(body)
 }
 
 pub(crate) fn text_of(path: &Path) -> Result<&str> {

@@ -21,13 +21,13 @@ const NAMES: u64 = 50_000;
 pub(super) fn create(bench: &Bench<'_>, home: &Home, table: &mut Table) -> Result<()> {
     let raw = bench.path("raw.db");
     std::fs::copy(home.database(), &raw)?;
-    compare(bench, home, &["sqlite", text_of(&raw)?], None, "create, SQLite", table)?;
+    compare(bench, home, &["sqlite", text_of(&raw)?], SMALL, "create, SQLite", table)?;
     if let Some(url) = &bench.run.postgres {
         let home = Home::new(bench.path("postgres"), Some(url.clone()))?;
         drop(bench.patron(Cores::Both, &home)?);
         let creators = Pats { count: CREATORS, owners: CREATORS };
         bench.runtime.block_on(database::fill_server(url, creators))?;
-        compare(bench, &home, &["postgres"], Some(creators), "create, PostgreSQL", table)?;
+        compare(bench, &home, &["postgres"], creators, "create, PostgreSQL", table)?;
     }
     Ok(())
 }
@@ -36,12 +36,11 @@ fn compare(
     bench: &Bench<'_>,
     home: &Home,
     raw: &[&str],
-    pats: Option<Pats>,
+    pats: Pats,
     what: &str,
     table: &mut Table,
 ) -> Result<()> {
     let patron = bench.patron(Cores::Server, home)?;
-    let pats = pats.unwrap_or(SMALL);
     let bearers: Vec<String> =
         (0..CREATORS).map(|creator| bench.exchange(&patron, &pats.form(creator))).collect::<Result<_>>()?;
     let mut pair = Pair::default();

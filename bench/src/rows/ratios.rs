@@ -9,7 +9,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use super::{Bench, SMALL};
 use crate::Result;
 use crate::load::{FORM, Load, Until};
-use crate::place::{exchange as obtain, text_of};
+use crate::place::{answered, exchange as obtain, text_of};
 use crate::report::{By, Pair, Rate, Table};
 use crate::server::{Cores, Home, Server};
 
@@ -152,17 +152,15 @@ fn two_cores(bench: &Bench<'_>, home: &Home, forms: &Path, table: &mut Table) ->
 /// Introspection, of tokens that were seen before and of others, and `/forward-auth`.
 pub(super) fn introspection(bench: &Bench<'_>, home: &Home, table: &mut Table) -> Result<()> {
     let patron = bench.patron(Cores::Server, home)?;
-    let client = SMALL.form(0).replace("grant_type=client_credentials&", "");
-    let introspect = |token: String| format!("{client}&token={token}");
+    let introspect = |token: String| SMALL.introspection(0, &token);
     let seen: Vec<String> =
         (0..1_000).map(|number| bench.exchange(&patron, &SMALL.form(number))).collect::<Result<_>>()?;
     let bearer = seen[0].clone();
     let forms = bench.lines("seen.txt", seen.into_iter().map(introspect))?;
     let answer = bench.runtime.block_on(async {
         let form = introspect(bearer.clone());
-        let request =
-            bench.http.post(patron.url("/oauth/introspect")).header("content-type", FORM).body(form);
-        request.send().await?.bytes().await
+        answered(bench.http.post(patron.url("/oauth/introspect")).header("content-type", FORM).body(form))
+            .await
     })?;
     let server = bench.ceiling_of_http(&answer)?;
     let introspection =
