@@ -329,6 +329,7 @@ mod tests {
             include_str!("identities.rs"),
             include_str!("identities/search.rs"),
             include_str!("pats.rs"),
+            include_str!("pats/credential.rs"),
             include_str!("pats/many.rs"),
             include_str!("pats/numbers.rs"),
             include_str!("pats/search.rs"),

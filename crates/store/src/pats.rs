@@ -11,9 +11,8 @@ use patron_core::audit::{Action, Context, Event, Party};
 use patron_core::error::Detail;
 use patron_core::filter::Filter;
 use patron_core::id::{IdentityId, PatId, TenantKey, TrackingId};
-use patron_core::identity::Identity;
 use patron_core::limits::{REVOCATION_KEPT_SECONDS, TOMBSTONE_SECONDS};
-use patron_core::pat::{Expiry, NewPat, Pat, Terms, Validity, moves_last_used, require_room};
+use patron_core::pat::{Expiry, NewPat, Pat, Validity, moves_last_used, require_room};
 use patron_core::scope::ScopeList;
 use patron_core::secret::{Secret, SecretHash};
 use patron_core::time::Timestamp;
@@ -26,7 +25,6 @@ use crate::changes::{self, Change};
 use crate::convert::{self, json};
 use crate::driver::{Row, Tx, Value};
 use crate::hits;
-use crate::identities::{IDENTITY_COLUMNS, identity};
 use crate::sessions::{self, SessionLimits};
 
 /// The columns of [`pat`], in its order; then those of [`search::Listed`].
@@ -41,9 +39,12 @@ macro_rules! select_pat {
     };
 }
 
+mod credential;
 pub mod many;
 pub mod numbers;
 pub mod search;
+
+pub use credential::Credential;
 
 macro_rules! count_pats {
     ($owner:literal) => {
@@ -72,26 +73,6 @@ fn pat(row: &Row) -> Result<Pat> {
     })
 }
 
-fn present(row: &Row) -> Result<Credential> {
-    const PAT: usize = IDENTITY_COLUMNS;
-    let owner = Arc::new(identity(row)?);
-    let terms = Terms {
-        tenant: owner.tenant,
-        id: PatId::from_bytes(row.fixed(PAT)?),
-        owner: owner.id,
-        managed: row.flag(PAT + 1)?,
-        validity: Validity::from_seconds(row.int(PAT + 2)?).map_err(Error::internal)?,
-        expiry: Expiry::from_date(convert::opt_time(row, PAT + 3)?),
-    };
-    Ok(Credential::Present {
-        terms,
-        scope: ScopeList::from_kept(convert::list(row, PAT + 4)?),
-        last_used: convert::opt_time(row, PAT + 5)?,
-        hash: SecretHash::from_bytes(row.fixed(PAT + 6)?),
-        owner,
-    })
-}
-
 /// What a creation needs beside the [`NewPat`] itself.
 #[derive(Debug, Clone, Copy)]
 pub struct Creation {
@@ -101,31 +82,6 @@ pub struct Creation {
     pub managed: bool,
     /// Unmanaged PATs that an owner may have; the setting `pat_limits.per_owner`.
     pub per_owner: u32,
-}
-
-/// A PAT and the hash of its secret; or what is left of a deleted one.
-#[derive(Clone)]
-pub enum Credential {
-    /// It is there; whether it works depends on its expiry and its owner.
-    Present {
-        /// What decides whether it works.
-        terms: Terms,
-        /// Its scopes.
-        scope: ScopeList,
-        /// When it was used last.
-        last_used: Option<Timestamp>,
-        /// The hash of its secret.
-        hash: SecretHash,
-        /// Who owns it.
-        owner: Arc<Identity>,
-    },
-    /// It was deleted less than 90 days ago.
-    Deleted {
-        /// Where it was.
-        tenant: TenantKey,
-        /// The hash of its secret.
-        hash: SecretHash,
-    },
 }
 
 /// Which PATs a list holds.
@@ -193,30 +149,6 @@ impl Store {
     /// The PAT of this id in the tenant.
     pub async fn pat(&self, tenant: TenantKey, id: PatId) -> Result<Option<Pat>> {
         self.read("pat", move |tx| Box::pin(async move { find(tx, tenant, id).await })).await
-    }
-
-    /// The PAT of this id in any tenant, with the hash of its secret and its owner: for authentication alone.
-    pub async fn credential(&self, id: PatId) -> Result<Option<Credential>> {
-        self.read("credential", move |tx| {
-            Box::pin(async move {
-                // The owner's columns first, in the order of `identity`.
-                let sql = "SELECT i.tenant, i.id, i.name, i.display_name, i.first_name, i.last_name, i.email, \
-                           i.levels, i.enabled, i.generation, i.created, p.id, p.managed, p.validity, p.expires, \
-                           p.scope, p.last_used, p.secret_hash \
-                           FROM pats p JOIN identities i ON i.id = p.owner AND i.tenant = p.tenant WHERE p.id = $1";
-                if let Some(row) = tx.query_opt(sql, &[id.into()]).await? {
-                    return present(&row).map(Some);
-                }
-                let sql = "SELECT tenant, secret_hash FROM deleted_pats WHERE id = $1";
-                let row = tx.query_opt(sql, &[id.into()]).await?;
-                row.map(|row| {
-                    let hash = SecretHash::from_bytes(row.fixed(1)?);
-                    Ok(Credential::Deleted { tenant: TenantKey(row.int(0)?), hash })
-                })
-                .transpose()
-            })
-        })
-        .await
     }
 
     /// Changes a PAT to what `decide` makes of it.
