@@ -15,7 +15,7 @@ pub async fn answer(app: Arc<App>, request: Request<Body>) -> Answer {
     if !matches!(request.method, Method::GET | Method::HEAD) {
         return respond::json(StatusCode::METHOD_NOT_ALLOWED, &serde_json::json!({ "status": "GET only" }));
     }
-    match paths::normal(request.uri.path()).as_str() {
+    match &*paths::normal(request.uri.path()) {
         "/health/live" => respond::json(StatusCode::OK, &serde_json::json!({ "status": "UP" })),
         "/health/ready" => ready(&app).await,
         "/metrics" => {

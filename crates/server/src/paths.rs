@@ -1,5 +1,7 @@
 //! What a path says before it is routed: its API version, the rules it follows, the shape of its errors.
 
+use std::borrow::Cow;
+
 use patron_core::pat::Rules;
 
 use crate::respond::Shape;
@@ -50,7 +52,11 @@ impl PathFacts {
 
 /// The path with every run of slashes made one and none at its end, and without needless percent escapes (RFC 3986
 /// section 6.2.2.2); the root stays `/`.
-pub fn normal(path: &str) -> String {
+pub fn normal(path: &str) -> Cow<'_, str> {
+    let is_normal = path.starts_with('/') && !path.contains("//") && !path.contains('%');
+    if is_normal && (path == "/" || !path.ends_with('/')) {
+        return Cow::Borrowed(path);
+    }
     let mut normal = String::with_capacity(path.len());
     for segment in path.split('/').filter(|segment| !segment.is_empty()) {
         normal.push('/');
@@ -59,7 +65,7 @@ pub fn normal(path: &str) -> String {
     if normal.is_empty() {
         normal.push('/');
     }
-    normal
+    Cow::Owned(normal)
 }
 
 /// Adds a segment, with the escapes of letters, digits and `-._~` undone: they mean the same as the characters.

@@ -5,6 +5,7 @@ use std::mem;
 use bytes::Bytes;
 use futures_util::stream;
 use http::{HeaderMap, header};
+use memchr::memchr2;
 use patron_core::limits;
 use percent_encoding::percent_decode;
 use zeroize::Zeroizing;
@@ -144,6 +145,10 @@ fn boundary(parameters: &str) -> Option<&str> {
 /// Decodes one name or value of an urlencoded form; `None` when an escape is broken or the result is no UTF-8.
 /// Readers of forms are usually lenient with both, and would then compare something else than what was sent.
 pub(crate) fn decode(text: &[u8]) -> Option<Value> {
+    // Most are written as they are: ids, secrets, tokens.
+    if memchr2(b'%', b'+', text).is_none() {
+        return str::from_utf8(text).ok().map(|text| Zeroizing::new(text.to_owned()));
+    }
     let spaced: Zeroizing<Vec<u8>> =
         Zeroizing::new(text.iter().map(|&b| if b == b'+' { b' ' } else { b }).collect());
     let mut escapes = spaced.split(|&b| b == b'%').skip(1);
