@@ -1,7 +1,8 @@
 //! `/forward-auth`: lets a reverse proxy in front of any application ask whether a request may pass
 //! (nginx `auth_request`, Caddy `forward_auth`, Traefik `ForwardAuth`).
 
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::header::CACHE_CONTROL;
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use patron_core::Error;
 use patron_core::scope;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
@@ -10,6 +11,12 @@ use crate::app::Request;
 use crate::auth::Presented;
 use crate::body::Query;
 use crate::respond::{self, Answer, Failure};
+
+const X_AUTH_IDENTITY: HeaderName = HeaderName::from_static("x-auth-identity");
+const X_AUTH_USER: HeaderName = HeaderName::from_static("x-auth-user");
+const X_AUTH_CLIENT: HeaderName = HeaderName::from_static("x-auth-client");
+const X_AUTH_TENANT: HeaderName = HeaderName::from_static("x-auth-tenant");
+const X_AUTH_SCOPE: HeaderName = HeaderName::from_static("x-auth-scope");
 
 /// What a header value cannot hold as it is, and the percent sign that says so.
 const ENCODED: &AsciiSet = &CONTROLS.add(b'%').add(b' ').add(b'"').add(b',').add(b';').add(b'\\');
@@ -60,16 +67,16 @@ pub async fn forward_auth(request: Request) -> Result<Answer, Failure> {
         .ok_or_else(|| Error::internal("a credential without a tenant"))?;
     let mut answer = respond::empty(StatusCode::OK);
     for (name, value) in [
-        ("x-auth-identity", caller.identity.id.to_string()),
-        ("x-auth-user", utf8_percent_encode(&caller.identity.name, ENCODED).to_string()),
-        ("x-auth-client", caller.pat.to_string()),
-        ("x-auth-tenant", site.name.to_string()),
-        ("x-auth-scope", caller.scopes.joined()),
+        (X_AUTH_IDENTITY, caller.identity.id.to_string()),
+        (X_AUTH_USER, utf8_percent_encode(&caller.identity.name, ENCODED).to_string()),
+        (X_AUTH_CLIENT, caller.pat.to_string()),
+        (X_AUTH_TENANT, site.name.to_string()),
+        (X_AUTH_SCOPE, caller.scopes.joined()),
     ] {
         let value = HeaderValue::from_str(&value).map_err(Error::internal)?;
         answer.headers_mut().insert(name, value);
     }
-    answer.headers_mut().insert("cache-control", HeaderValue::from_static("no-store"));
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     debug_assert!(caller.scopes.as_slice().iter().all(|scope| scope::is_scope_token(scope)));
     Ok(answer)
 }

@@ -1,6 +1,6 @@
 //! `POST /oauth/token`: a PAT is exchanged for an access token (RFC 6749 section 4.4, RFC 9068).
 
-use axum::http::header::CACHE_CONTROL;
+use axum::http::header::{CACHE_CONTROL, PRAGMA};
 use axum::http::{HeaderValue, StatusCode};
 use patron_api::TokenResponse;
 use patron_core::Error;
@@ -47,7 +47,7 @@ pub async fn exchange(mut request: Request) -> Result<Answer, Failure> {
     };
     let mut answer = respond::json(StatusCode::OK, &answer);
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    answer.headers_mut().insert("pragma", HeaderValue::from_static("no-cache"));
+    answer.headers_mut().insert(PRAGMA, HeaderValue::from_static("no-cache"));
     Ok(answer)
 }
 

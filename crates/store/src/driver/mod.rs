@@ -172,8 +172,8 @@ impl Database {
 
     /// A number that is another one after any commit by this or another process, and means nothing else.
     ///
-    /// What was read after a call is current for as long as further calls give the same number. Takes some
-    /// microseconds and does not wait for locks worth speaking of, so that async code may call it. Every failure
+    /// What was read after a call is current for as long as further calls give the same number. Takes less than a
+    /// microsecond, some after a commit, and does not wait for locks worth speaking of, so that async code may call it. Every failure
     /// is [`Error::Unavailable`]; one that is shared has no such number, and [`Error::Internal`] says so.
     pub fn version(&self) -> Result<i64> {
         match &self.driver {

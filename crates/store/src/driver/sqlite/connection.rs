@@ -12,6 +12,7 @@ use rusqlite::functions::{self, FunctionFlags};
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, ffi};
 
+use super::wal_index::{Header, WalIndex};
 use crate::driver::value::{Row, Value};
 
 /// How many prepared statements a connection keeps: more than there are queries in this crate.
@@ -249,6 +250,10 @@ pub(in crate::driver) struct Session {
     failed: Option<Fault>,
     /// The connection has failed and is to be opened anew.
     broken: bool,
+    /// Of this connection, once it has counted commits.
+    wal_index: Option<WalIndex>,
+    /// SQLite's count of commits, and what stood in the WAL-index before it was asked.
+    counted: Option<(Header, u32)>,
 }
 
 impl Session {
@@ -286,11 +291,26 @@ impl Session {
 
     /// SQLite's count of others' commits.
     pub(super) fn data_version(&mut self) -> Result<u32, Fault> {
-        self.connected(|connection| {
+        let header = self.wal_index.as_ref().map(WalIndex::header);
+        if let (Some(header), Some((seen, count))) = (header, self.counted)
+            && header == seen
+        {
+            return Ok(count);
+        }
+        let count = self.connected(|connection| {
             let mut statement =
                 connection.prepare_cached("PRAGMA data_version").map_err(|error| Fault::unbound(&error))?;
             statement.query_row([], |row| row.get(0)).map_err(|error| Fault::unbound(&error))
-        })
+        })?;
+        // The header as it was before: what is committed in between may be counted or not, and shows next time.
+        self.counted = header.map(|header| (header, count));
+        if let (None, Some(connection)) = (&self.wal_index, &self.connection) {
+            #[expect(unsafe_code, reason = "it stands beside the connection, and ends with it")]
+            // SAFETY: nothing takes either out of a session without the other.
+            let wal_index = unsafe { WalIndex::of(connection) };
+            self.wal_index = wal_index;
+        }
+        Ok(count)
     }
 
     /// Folds the `-wal` file into the database.

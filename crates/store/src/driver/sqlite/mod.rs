@@ -4,6 +4,7 @@
 #[cfg(test)]
 mod behaviour;
 mod connection;
+mod wal_index;
 mod worker;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
