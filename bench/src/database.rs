@@ -85,34 +85,45 @@ fn used(number: u64, now: i64) -> i64 {
     now - i64::try_from(mixed(number ^ 1 << 40) % USED_WITHIN).unwrap_or(0)
 }
 
-/// The same for a PostgreSQL, of some few.
+/// The same for a PostgreSQL, in one transaction, many rows a statement.
 pub(crate) async fn fill_server(url: &str, pats: Pats) -> Result<()> {
+    const AT_ONCE: usize = 5_000;
     let now = i64::try_from(now_seconds())? * 1_000;
-    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
+    let (mut client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
     tokio::spawn(connection);
-    let tenant: i64 = client.query_one("SELECT MIN(key) FROM tenants", &[]).await?.try_get(0)?;
-    for number in 0..pats.owners {
-        let (id, name) = (pats.owner(number), format!("owner-{number:08}"));
+    let transaction = client.transaction().await?;
+    let tenant: i64 = transaction.query_one("SELECT MIN(key) FROM tenants", &[]).await?.try_get(0)?;
+    let owners: Vec<u64> = (0..pats.owners).collect();
+    for owners in owners.chunks(AT_ONCE) {
+        let ids: Vec<Vec<u8>> = owners.iter().map(|owner| pats.owner(*owner).to_vec()).collect();
+        let names: Vec<String> = owners.iter().map(|owner| format!("owner-{owner:08}")).collect();
         let sql = "INSERT INTO identities (id, tenant, name, display_name, first_name, last_name, email, levels, \
                    enabled, generation, password_hash, created) \
-                   VALUES ($1, $2, $3, $3, 'First', 'Last', $3, '[]', 1, 0, NULL, $4)";
-        client.execute(sql, &[&&id[..], &tenant, &name, &BEGIN]).await?;
+                   SELECT id, $2, name, name, 'First', 'Last', name, '[]', 1, 0, NULL, $4 \
+                   FROM UNNEST($1::bytea[], $3::text[]) AS made (id, name)";
+        transaction.execute(sql, &[&ids, &tenant, &names, &BEGIN]).await?;
     }
-    for number in 0..pats.count {
-        let (id, owner) = (pats.id(number), pats.owner(pats.owner_of(number)));
-        let (name, secret) = (format!("token {number:08}"), secret(number));
-        let hash = secret.hash();
-        let hash = &hash.as_bytes()[..];
+    let numbers: Vec<u64> = (0..pats.count).collect();
+    for numbers in numbers.chunks(AT_ONCE) {
+        let ids: Vec<Vec<u8>> = numbers.iter().map(|number| pats.id(*number).to_vec()).collect();
+        let owners: Vec<Vec<u8>> =
+            numbers.iter().map(|number| pats.owner(pats.owner_of(*number)).to_vec()).collect();
+        let names: Vec<String> = numbers.iter().map(|number| format!("token {number:08}")).collect();
+        let hashes: Vec<Vec<u8>> =
+            numbers.iter().map(|number| secret(*number).hash().as_bytes().to_vec()).collect();
+        let created: Vec<i64> = numbers.iter().map(|number| moment(*number)).collect();
+        let last_used: Vec<i64> = numbers.iter().map(|number| used(*number, now)).collect();
         let sql = "INSERT INTO pats (id, tenant, owner, name, scope, secret_hash, created, last_used, managed, \
                    validity, expires, user_aware, expiry_recorded) \
-                   VALUES ($1, $2, $3, $4, '[\"sp:scopes:all\"]', $5, $6, $7, 0, 43200, NULL, 1, 0)";
-        client
-            .execute(
-                sql,
-                &[&&id[..], &tenant, &&owner[..], &name, &hash, &moment(number), &used(number, now)],
-            )
+                   SELECT id, $2, owner, name, '[\"sp:scopes:all\"]', hash, created, used, 0, 43200, NULL, 1, 0 \
+                   FROM UNNEST($1::bytea[], $3::bytea[], $4::text[], $5::bytea[], $6::bigint[], $7::bigint[]) \
+                   AS made (id, owner, name, hash, created, used)";
+        transaction
+            .execute(sql, &[&ids, &tenant, &owners, &names, &hashes, &created, &last_used])
             .await?;
     }
+    transaction.commit().await?;
+    client.batch_execute("VACUUM ANALYZE identities, pats").await?;
     Ok(())
 }
 

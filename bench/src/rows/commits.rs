@@ -25,9 +25,8 @@ pub(super) fn create(bench: &Bench<'_>, home: &Home, table: &mut Table) -> Resul
     if let Some(url) = &bench.run.postgres {
         let home = Home::new(bench.path("postgres"), Some(url.clone()))?;
         drop(bench.patron(Cores::Both, &home)?);
-        let creators = Pats { count: CREATORS, owners: CREATORS };
-        bench.runtime.block_on(database::fill_server(url, creators))?;
-        compare(bench, &home, &["postgres"], creators, "create, PostgreSQL", table)?;
+        bench.runtime.block_on(database::fill_server(url, SMALL))?;
+        compare(bench, &home, &["postgres"], SMALL, "create, PostgreSQL", table)?;
     }
     Ok(())
 }
@@ -41,8 +40,10 @@ fn compare(
     table: &mut Table,
 ) -> Result<()> {
     let patron = bench.patron(Cores::Server, home)?;
+    // Owners from all over the table, not neighbours.
+    let creators = (0..CREATORS).map(|creator| creator * pats.owners / CREATORS);
     let bearers: Vec<String> =
-        (0..CREATORS).map(|creator| bench.exchange(&patron, &pats.form(creator))).collect::<Result<_>>()?;
+        creators.map(|owner| bench.exchange(&patron, &pats.form(owner))).collect::<Result<_>>()?;
     let mut pair = Pair::default();
     for _ in 0..bench.run.rounds {
         pair.patron.push(all_create(bench, &patron, &bearers)?);

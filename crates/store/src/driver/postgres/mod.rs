@@ -398,7 +398,10 @@ impl Shared {
                         rest = LONGEST_REST.min(rest * 2);
                     }
                     conflicts += 1;
-                    if turn.is_none() && asked.mode == Mode::Write {
+                    // All that enter something meet at the feed. Others meet by chance, where an index has little to tell
+                    // them apart by, and rarely again: for one such loss nobody else need wait.
+                    let will_again = asked.enters || conflicts > 1;
+                    if turn.is_none() && asked.mode == Mode::Write && will_again {
                         self.contention.note(asked.name, asked.enters);
                         turn = self.take_turn(&mut asked).await;
                     }
