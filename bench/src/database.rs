@@ -118,9 +118,7 @@ pub(crate) async fn fill_server(url: &str, pats: Pats) -> Result<()> {
                    SELECT id, $2, owner, name, '[\"sp:scopes:all\"]', hash, created, used, 0, 43200, NULL, 1, 0 \
                    FROM UNNEST($1::bytea[], $3::bytea[], $4::text[], $5::bytea[], $6::bigint[], $7::bigint[]) \
                    AS made (id, owner, name, hash, created, used)";
-        transaction
-            .execute(sql, &[&ids, &tenant, &owners, &names, &hashes, &created, &last_used])
-            .await?;
+        transaction.execute(sql, &[&ids, &tenant, &owners, &names, &hashes, &created, &last_used]).await?;
     }
     transaction.commit().await?;
     client.batch_execute("VACUUM ANALYZE identities, pats").await?;

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use axum::body::{Body, HttpBody as _};
-use axum::http::header::{CONTENT_LENGTH, CONTENT_SECURITY_POLICY, HOST, X_CONTENT_TYPE_OPTIONS};
+use axum::body::Body;
+use axum::http::header::{CONTENT_SECURITY_POLICY, HOST, X_CONTENT_TYPE_OPTIONS};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, Uri};
 use futures_util::FutureExt as _;
@@ -48,7 +48,7 @@ impl Methods {
         Self { routes, allow }
     }
 
-    /// A HEAD is answered as the GET that it stands for (RFC 9110 section 9.3.2).
+    /// A HEAD is answered as the GET that it stands for; its body is left out on the wire (RFC 9110 section 9.3.2).
     fn route(&self, method: &Method) -> Result<&Route> {
         let method = if method == Method::HEAD { &Method::GET } else { method };
         let found = self.routes.iter().find(|route| route.method.as_ref().is_none_or(|m| m == method));
@@ -65,6 +65,8 @@ struct Arrival<'a> {
     /// The path that is routed, where the URI says another.
     other_path: Option<String>,
     route: Result<&'a Route>,
+    /// To be told which route the request has come to. It outlives the handler: one that panics is counted, too.
+    endpoint: &'a OnceLock<&'static str>,
 }
 
 /// The service as a function from requests to answers.
@@ -87,11 +89,18 @@ impl Front {
         }
         let mut paths = matchit::Router::new();
         for (path, routes) in by_path {
-            paths.insert(path, Methods::new(routes)).expect("no path of the table is another's, or malformed");
+            paths
+                .insert(path, Methods::new(routes))
+                .expect("no path of the table is another's, or malformed");
         }
         let prefix = paths::normal(app.settings.public_url.path());
         let prefix = if prefix == "/" { "" } else { &*prefix };
-        Self { paths: Arc::new(paths), prefix: prefix.into(), places: Arc::new(Semaphore::new(REQUESTS)), app }
+        Self {
+            paths: Arc::new(paths),
+            prefix: prefix.into(),
+            places: Arc::new(Semaphore::new(REQUESTS)),
+            app,
+        }
     }
 
     /// Answers a request that came over a connection from `peer`.
@@ -105,23 +114,20 @@ impl Front {
         let path = other_path.as_deref().unwrap_or(parts.uri.path());
         let facts = PathFacts::of(path);
         let route = self.route(path, &parts.method);
-        let endpoint = route.as_ref().ok().map(|route| route.name);
-        let is_head = parts.method == Method::HEAD;
+        let endpoint = OnceLock::new();
         let result = match self.places.try_acquire() {
             Ok(_place) => {
                 let base = base.clone();
-                let arrival = Arrival { forwarded, tracking, facts, base, other_path, route };
+                let endpoint = &endpoint;
+                let arrival = Arrival { forwarded, tracking, facts, base, other_path, route, endpoint };
                 bounded(self.handle(arrival, parts, body), tracking).await
             }
             Err(_) => Err(Error::unavailable("too many requests are being handled").into()),
         };
         let mut answer =
             result.unwrap_or_else(|failure| respond::failure(&failure, facts.shape, tracking, &base));
-        if is_head {
-            leave_out_body(&mut answer);
-        }
         finish(&mut answer, tracking, facts);
-        timer.done(endpoint, answer.status());
+        timer.done(endpoint.get().copied(), answer.status());
         answer
     }
 
@@ -133,7 +139,9 @@ impl Front {
             return None;
         }
         let path = paths::normal(uri.path());
-        for prefix in [Some(&*self.prefix), forwarded].into_iter().flatten().filter(|prefix| !prefix.is_empty()) {
+        for prefix in
+            [Some(&*self.prefix), forwarded].into_iter().flatten().filter(|prefix| !prefix.is_empty())
+        {
             match path.strip_prefix(prefix) {
                 Some("") => return Some("/".to_owned()),
                 Some(rest) if rest.starts_with('/') => return Some(rest.to_owned()),
@@ -152,7 +160,7 @@ impl Front {
     }
 
     async fn handle(&self, arrival: Arrival<'_>, mut parts: Parts, body: Body) -> Result<Answer, Failure> {
-        let Arrival { forwarded, tracking, facts, base, other_path, route } = arrival;
+        let Arrival { forwarded, tracking, facts, base, other_path, route, endpoint } = arrival;
         // Two readers of one request could take it for another tenant's each (RFC 9112 section 3.2).
         if parts.headers.get_all(HOST).iter().nth(1).is_some() {
             return Err(Error::invalid(Detail::Syntax, "There is more than one Host header.").into());
@@ -167,6 +175,7 @@ impl Front {
             return Err(Error::forbidden(text).into());
         }
         let route = route?;
+        let _ = endpoint.set(route.name);
         if let Some(path) = other_path {
             let path_and_query = match parts.uri.query() {
                 Some(query) => format!("{path}?{query}"),
@@ -219,15 +228,6 @@ async fn bounded(
 fn host_of(uri: &Uri, headers: &HeaderMap) -> Option<String> {
     let host = uri.authority().map(ToString::to_string);
     host.or_else(|| headers.get(HOST)?.to_str().ok().map(str::to_owned))
-}
-
-/// A HEAD has the headers of its GET (RFC 9110 section 9.3.2).
-fn leave_out_body(answer: &mut Answer) {
-    let bytes = answer.body().size_hint().exact().filter(|bytes| *bytes > 0);
-    if let Some(bytes) = bytes {
-        answer.headers_mut().entry(CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(bytes));
-    }
-    *answer.body_mut() = Body::empty();
 }
 
 /// What is the same in every answer.

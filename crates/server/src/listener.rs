@@ -7,8 +7,9 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use axum::body::Body;
-use axum::http::{Request, Response};
+use axum::body::{Body, HttpBody as _};
+use axum::http::header::CONTENT_LENGTH;
+use axum::http::{HeaderValue, Method, Request, Response};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -120,9 +121,13 @@ async fn attend<A, F>(
     let noted = Arc::clone(&progress);
     let service = service_fn(move |request: Request<Incoming>| {
         let handling = noted.handling();
+        let is_head = request.method() == Method::HEAD;
         let answer = answer(peer, request.map(Body::new));
         async move {
-            let answer = answer.await;
+            let mut answer = answer.await;
+            if is_head {
+                leave_out_body(&mut answer);
+            }
             drop(handling);
             Ok::<_, Infallible>(answer)
         }
@@ -147,6 +152,15 @@ async fn attend<A, F>(
     if let Some(Err(error)) = ended {
         tracing::debug!(error, %peer, "a connection ended badly");
     }
+}
+
+/// A HEAD is told the length of its GET's body in the place of the body (RFC 9110 section 9.3.2).
+fn leave_out_body(answer: &mut Response<Body>) {
+    let bytes = answer.body().size_hint().exact().filter(|bytes| *bytes > 0);
+    if let Some(bytes) = bytes {
+        answer.headers_mut().entry(CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(bytes));
+    }
+    *answer.body_mut() = Body::empty();
 }
 
 /// Open connections by address.

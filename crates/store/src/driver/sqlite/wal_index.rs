@@ -32,14 +32,22 @@ impl WalIndex {
     ///
     /// # Safety
     /// It must not be used when the connection is closed: SQLite may take the memory away then.
-    #[expect(unsafe_code, reason = "SQLite tells of this memory through its interface for file systems alone")]
+    #[expect(
+        unsafe_code,
+        reason = "SQLite tells of this memory through its interface for file systems alone"
+    )]
     pub(super) unsafe fn of(connection: &Connection) -> Option<Self> {
         let mut file: *mut ffi::sqlite3_file = ptr::null_mut();
         // SAFETY: the handle is open as long as the reference lives; the operation writes one pointer to a file that
         // SQLite keeps open as long as the connection (`SQLITE_FCNTL_FILE_POINTER`).
         let told = unsafe {
             let file: *mut c_void = (&raw mut file).cast();
-            ffi::sqlite3_file_control(connection.handle(), c"main".as_ptr(), ffi::SQLITE_FCNTL_FILE_POINTER, file)
+            ffi::sqlite3_file_control(
+                connection.handle(),
+                c"main".as_ptr(),
+                ffi::SQLITE_FCNTL_FILE_POINTER,
+                file,
+            )
         };
         if told != ffi::SQLITE_OK || file.is_null() {
             return None;
