@@ -306,6 +306,14 @@ mod tests {
     }
 
     #[test]
+    fn a_head_has_the_length_of_its_get_and_no_body() {
+        let serving = Serving::start(bounds(), || async { Response::new(Body::from("seven b")) });
+        let answer = rest_of(serving.connect(b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n"));
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n\r\n"), "{answer}");
+        assert!(answer.contains("Content-Length: 7\r\n"), "{answer}");
+    }
+
+    #[test]
     fn who_never_reads_loses_its_place() {
         struct Dropped(mpsc::Sender<()>);
         impl Drop for Dropped {
