@@ -35,7 +35,11 @@ impl Place {
             patron,
             folder: tempfile::Builder::new().prefix(PREFIX).tempdir_in(within)?,
             runtime: tokio::runtime::Builder::new_current_thread().enable_all().build()?,
-            http: reqwest::Client::builder().no_proxy().build()?,
+            // Servers close connections on which nothing was asked for a while; none is used that may be closed.
+            http: reqwest::Client::builder()
+                .no_proxy()
+                .pool_idle_timeout(std::time::Duration::from_secs(5))
+                .build()?,
         })
     }
 

@@ -82,6 +82,9 @@ pub struct Front {
 
 impl Front {
     /// The service over this state.
+    ///
+    /// # Panics
+    /// When the table of routes has two paths that no request could tell apart, which is so for every request or none.
     pub fn new(app: Arc<App>) -> Self {
         let mut by_path: BTreeMap<String, Vec<Route>> = BTreeMap::new();
         for route in routes() {
