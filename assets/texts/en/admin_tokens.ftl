@@ -39,6 +39,7 @@ tick-name = Tick { $name }
 state-managed = Managed
 state-owner-disabled = Owner disabled
 rows-range = { $first }–{ $last } of { $total }
+rows-range-more = { $first }–{ $last } of more than { $total }
 
 bulk-title = Change many at once
 bulk-which = Which tokens
@@ -47,6 +48,7 @@ bulk-all = { $count ->
     [one] The one that matches
    *[other] All { $count } that match
 }
+bulk-all-more = All that match, more than { $count }
 bulk-expire-until = New expiry
 bulk-date = Day of the new expiry
 bulk-date-hint = Until the end of the day in { $zone }.
@@ -54,6 +56,7 @@ bulk-expire = Set expiry…
 bulk-delete = Delete…
 bulk-shown-first = Before anything happens, you see which tokens it happens to.
 bulk-none = Choose at least one token. Those that somebody else has deleted meanwhile are gone.
+bulk-too-many-more = That would be more than { $count } tokens. At most { $most } can be changed at once; narrow the list with the filters.
 bulk-too-many = That would be { $count } tokens. At most { $most } can be changed at once; narrow the list with the filters.
 
 preview-delete-title = Delete these tokens?

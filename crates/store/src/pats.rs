@@ -1,7 +1,7 @@
-//! PATs: creation, change, deletion, look-up by id, lists, and the record of their use.
+//! PATs: creation, change, deletion, look-up by id, and the record of their use.
 //!
-//! What administrators see of all of them is in [`search`] and [`numbers`], what they do to many at once in
-//! [`many`].
+//! Lists are in [`list`]; what administrators see of all of them in [`search`] and [`numbers`], what they do to many at
+//! once in [`many`].
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -9,7 +9,6 @@ use std::sync::Arc;
 use patron_core::access;
 use patron_core::audit::{Action, Context, Event, Party};
 use patron_core::error::Detail;
-use patron_core::filter::Filter;
 use patron_core::id::{IdentityId, PatId, TenantKey, TrackingId};
 use patron_core::limits::{REVOCATION_KEPT_SECONDS, TOMBSTONE_SECONDS};
 use patron_core::pat::{Expiry, NewPat, Pat, Validity, moves_last_used, require_room};
@@ -29,7 +28,7 @@ use crate::sessions::{self, SessionLimits};
 
 /// The columns of [`pat`], in its order; then those of [`search::Listed`].
 macro_rules! select_pat {
-    ($($rest:literal),*) => {
+    ($($rest:expr),*) => {
         concat!(
             "SELECT p.tenant, p.id, p.owner, i.display_name, p.name, p.scope, p.created, p.last_used, p.managed, ",
             "p.validity, p.expires, p.user_aware, p.secret_hash, i.name, i.enabled FROM pats p ",
@@ -39,22 +38,23 @@ macro_rules! select_pat {
     };
 }
 
+/// The same of the tenant's PATs whose ids a statement finds, in whatever order. The `+` keeps SQLite from reading the
+/// tenant's every PAT by an index of that column.
+macro_rules! select_found {
+    ($ids:expr) => {
+        concat!(select_pat!("WHERE +p.tenant = $1 AND p.id IN ("), $ids, ") ")
+    };
+}
+
 mod credential;
+mod list;
 pub mod many;
 pub mod numbers;
 pub mod search;
+mod used;
 
 pub use credential::Credential;
-
-macro_rules! count_pats {
-    ($owner:literal) => {
-        concat!(
-            "SELECT COUNT(*) FROM pats WHERE tenant = $1 AND (managed = 0 OR $2 = 1) AND ",
-            "CASE WHEN last_used IS NULL THEN $3 = 1 ELSE last_used BETWEEN $4 AND $5 END ",
-            $owner
-        )
-    };
-}
+pub use list::Selection;
 
 fn pat(row: &Row) -> Result<Pat> {
     Ok(Pat {
@@ -82,19 +82,6 @@ pub struct Creation {
     pub managed: bool,
     /// Unmanaged PATs that an owner may have; the setting `pat_limits.per_owner`.
     pub per_owner: u32,
-}
-
-/// Which PATs a list holds.
-#[derive(Debug, Clone)]
-pub struct Selection {
-    /// The tenant.
-    pub tenant: TenantKey,
-    /// The owner; `None` is everyone.
-    pub owner: Option<IdentityId>,
-    /// Whether managed PATs are in it.
-    pub managed: bool,
-    /// What `lastUsed` must be.
-    pub filter: Filter,
 }
 
 /// A use of a PAT that moves its `lastUsed`, or that is to be recorded in any case.
@@ -225,83 +212,6 @@ impl Store {
                 let old = find(tx, tenant, id).await?.ok_or_else(access::no_such_pat)?;
                 decide(&old)?;
                 remove(tx, &store, &context, &old).await
-            })
-        })
-        .await
-    }
-
-    /// Up to `limit` PATs of a selection, oldest first, after the one that `after` names. The filter's outermost
-    /// bounds are the database's to apply; a caller applies the filter itself to what comes.
-    pub async fn pats_page(
-        &self,
-        selection: Selection,
-        after: Option<(Timestamp, PatId)>,
-        limit: u32,
-    ) -> Result<Vec<Pat>> {
-        let (created, id) = after.unwrap_or((Timestamp::MIN, PatId::from_bytes([0; 16])));
-        self.read("pats_page", move |tx| {
-            let filter = &selection.filter;
-            let ranges = filter.ranges();
-            let (low, high) = match (ranges.first(), ranges.last()) {
-                (Some(first), Some(last)) => (*first.start(), *last.end()),
-                _ => (1, 0),
-            };
-            let mut values = vec![
-                selection.tenant.into(),
-                created.into(),
-                id.into(),
-                selection.managed.into(),
-                filter.includes_null().into(),
-                low.into(),
-                high.into(),
-                limit.into(),
-            ];
-            let sql = if let Some(owner) = selection.owner {
-                values.push(owner.into());
-                select_pat!(
-                    "WHERE p.tenant = $1 AND (p.created, p.id) > ($2, $3) AND (p.managed = 0 OR $4 = 1) ",
-                    "AND CASE WHEN p.last_used IS NULL THEN $5 = 1 ELSE p.last_used BETWEEN $6 AND $7 END ",
-                    "AND p.owner = $9 ORDER BY p.created, p.id LIMIT $8"
-                )
-            } else {
-                select_pat!(
-                    "WHERE p.tenant = $1 AND (p.created, p.id) > ($2, $3) AND (p.managed = 0 OR $4 = 1) ",
-                    "AND CASE WHEN p.last_used IS NULL THEN $5 = 1 ELSE p.last_used BETWEEN $6 AND $7 END ",
-                    "ORDER BY p.created, p.id LIMIT $8"
-                )
-            };
-            Box::pin(async move { tx.query(sql, &values).await?.iter().map(pat).collect() })
-        })
-        .await
-    }
-
-    /// How many PATs a selection holds.
-    pub async fn pats_count(&self, selection: Selection) -> Result<u64> {
-        self.read("pats_count", move |tx| {
-            let selection = selection.clone();
-            Box::pin(async move {
-                let mut total = 0;
-                // The filter's ranges are apart from each other, and null is in none of them.
-                let null = selection.filter.includes_null().then_some((true, 1, 0));
-                let ranges =
-                    selection.filter.ranges().iter().map(|range| (false, *range.start(), *range.end()));
-                for (null, low, high) in ranges.chain(null) {
-                    let mut values = vec![
-                        selection.tenant.into(),
-                        selection.managed.into(),
-                        null.into(),
-                        low.into(),
-                        high.into(),
-                    ];
-                    values.extend(selection.owner.map(Into::into));
-                    let sql = if selection.owner.is_some() {
-                        count_pats!("AND owner = $6")
-                    } else {
-                        count_pats!("")
-                    };
-                    total += tx.query_opt(sql, &values).await?.map_or(Ok(0), |row| row.int(0))?;
-                }
-                u64::try_from(total).map_err(Error::internal)
             })
         })
         .await

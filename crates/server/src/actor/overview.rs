@@ -50,15 +50,15 @@ impl Actor {
         Ok(store.identity_named(self.tenant, text.to_owned()).await?.map(|identity| identity.id))
     }
 
-    /// Up to `limit` of everyone's PATs that `search` is for, from the `offset`th on, and how many there are in all.
-    /// Managed ones are left out where the identity may not see them.
+    /// Up to `limit` of everyone's PATs that `search` is for, from the `offset`th on, and how many there are in all, as
+    /// [`COUNTED`](patron_store::pats::search::COUNTED) bounds it. Managed ones are left out where the identity may not see them.
     ///
     /// # Errors
     /// Forbidden without the right to everyone's PATs.
     pub async fn find_pats(&self, search: Search, order: Order, limit: u32, offset: u32) -> Result<Found> {
         let managed = match (self.holder().list(&self.app.catalogue, Whose::Everyones)?, search.managed) {
             (true, asked) => asked,
-            (false, Managed::Only) => return Ok(Found { rows: Vec::new(), total: 0 }),
+            (false, Managed::Only) => return Ok(Found::NOTHING),
             (false, _) => Managed::Without,
         };
         // What was used a moment ago is found as that.

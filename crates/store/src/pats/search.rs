@@ -1,18 +1,20 @@
 //! All PATs of a tenant as its administrators look for them: by owner, name, scope, use and expiry, in any order.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use patron_core::Result;
 use patron_core::id::{IdentityId, PatId, TenantKey};
 use patron_core::name::could_be_name;
 use patron_core::pat::{Expiry, Pat};
 use patron_core::rights::Spellings;
 use patron_core::scope::is_scope_token;
 use patron_core::time::Timestamp;
+use patron_core::{Error, Result};
 
 use super::pat;
+use super::used::{FEW, Span, by_use, few, in_span, span, walk};
 use crate::Store;
-use crate::driver::{Row, Value};
+use crate::driver::{Row, Tx, Value};
 
 /// Which PATs are looked for. Every part narrows the others.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,8 +25,8 @@ pub struct Search {
     pub managed: Managed,
     /// The owner; `None` is everyone.
     pub owner: Option<IdentityId>,
-    /// What the PAT's name, or its owner's display or login name, contains in whatever case; or the PAT's id. Empty is
-    /// no condition.
+    /// What the PAT's name, or its owner's display or login name, contains in whatever case. A PAT of this id is found
+    /// alone. Empty is no condition.
     pub text: String,
     /// A scope that the PAT has, to the letter, in one of these spellings; none is no condition. A scope that is but a
     /// comma finds every PAT of two scopes, too.
@@ -92,13 +94,14 @@ pub enum Column {
     Name,
     /// Its owner's display name, capital and small letters alike; then the owner's login name and its own name.
     Owner,
-    /// When it was last used; one that never was comes first.
+    /// When it was last used; those that never were come first.
     LastUsed,
     /// When it expires; one that never does comes last.
     Expires,
 }
 
-/// An order of PATs. Those that are alike in it are in the order of their ids.
+/// An order of PATs. Those that are alike in it are in the order of their ids; of those last used at once, or never, the
+/// older come first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Order {
     /// By what.
@@ -123,9 +126,20 @@ pub struct Listed {
 pub struct Found {
     /// Those that the page holds.
     pub rows: Vec<Listed>,
-    /// All that match.
+    /// All that match, or [`COUNTED`] where more do.
     pub total: u64,
+    /// Whether more match than were counted.
+    pub more: bool,
 }
+
+impl Found {
+    /// Nothing matches.
+    pub const NOTHING: Self = Self { rows: Vec::new(), total: 0, more: false };
+}
+
+/// Up to how many matching PATs are counted. Who sees that there are more narrows the search; to count millions takes
+/// seconds.
+pub const COUNTED: u32 = FEW;
 
 /// The conditions of a search beside its tenant. A parameter's first place tells a server its type, so a comparison
 /// comes before `IS NULL`, and one that is compared with a number alone is cast: it would have the number's. A list of
@@ -134,47 +148,139 @@ pub struct Found {
 macro_rules! conditions {
     () => {
         concat!(
-            "AND p.managed BETWEEN $2 AND $3 AND (p.owner = $4 OR $4 IS NULL) ",
-            "AND (p.last_used IS NULL OR CAST($5 AS BIGINT) = 0) AND COALESCE(p.last_used, p.created) < $6 ",
-            "AND CASE WHEN p.expires IS NULL THEN CAST($7 AS BIGINT) = 1 ELSE p.expires BETWEEN $8 AND $9 END ",
-            "AND ($10 = '' OR STRPOS(p.scope, $10) > 0 OR STRPOS(p.scope, $11) > 0) AND ($12 = '' OR p.id = $13 ",
-            "OR STRPOS(FOLD(p.name || '\n' || i.display_name || '\n' || i.name), FOLD($12)) > 0) "
+            "AND ", in_span!("p."), "AND (p.owner = $7 OR $7 IS NULL) ",
+            "AND CASE WHEN p.expires IS NULL THEN CAST($8 AS BIGINT) = 1 ELSE p.expires BETWEEN $9 AND $10 END ",
+            "AND ($11 = '' OR STRPOS(p.scope, $11) > 0 OR STRPOS(p.scope, $12) > 0) AND ($13 = '' OR p.id = $14 ",
+            "OR STRPOS(FOLD(p.name || '\n' || i.display_name || '\n' || i.name), FOLD($13)) > 0) "
         )
     };
 }
 
-macro_rules! page {
-    ($order:literal) => {
-        concat!(select_pat!("WHERE p.tenant = $1 "), conditions!(), $order, " LIMIT $14 OFFSET $15")
+/// Where a search looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Among {
+    /// Those of the tenant.
+    All,
+    /// Those of the owner.
+    Owned,
+    /// Those of the span in which they were last used, which are few.
+    Used,
+}
+
+/// What each [`Among`] asks for. The `+` is as in [`select_found!`].
+macro_rules! among {
+    (All) => {
+        "WHERE p.tenant = $1 "
+    };
+    (Owned) => {
+        "WHERE p.tenant = $1 AND p.owner = $7 "
+    };
+    (Used) => {
+        concat!("WHERE +p.tenant = $1 AND p.id IN (", span!("id"), ") ")
     };
 }
 
-const COUNT: &str = concat!(
-    "SELECT COUNT(*) FROM pats p JOIN identities i ON i.id = p.owner AND i.tenant = p.tenant WHERE p.tenant = $1 ",
-    conditions!()
-);
+macro_rules! each {
+    () => {
+        "SELECT 1 FROM pats p JOIN identities i ON i.id = p.owner AND i.tenant = p.tenant "
+    };
+}
 
-impl Order {
-    /// The page query. -62167219200001 is before every time, 253402300800000 after.
-    fn page(self) -> &'static str {
-        match (self.by, self.descending) {
-            (Column::Created, false) => page!("ORDER BY p.created, p.id"),
-            (Column::Created, true) => page!("ORDER BY p.created DESC, p.id DESC"),
-            (Column::Name, false) => page!("ORDER BY FOLD(p.name), p.id"),
-            (Column::Name, true) => page!("ORDER BY FOLD(p.name) DESC, p.id DESC"),
-            (Column::Owner, false) => page!("ORDER BY FOLD(i.display_name), i.name, FOLD(p.name), p.id"),
-            (Column::Owner, true) => {
-                page!("ORDER BY FOLD(i.display_name) DESC, i.name DESC, FOLD(p.name) DESC, p.id DESC")
-            }
-            (Column::LastUsed, false) => page!("ORDER BY COALESCE(p.last_used, -62167219200001), p.id"),
-            (Column::LastUsed, true) => {
-                page!("ORDER BY COALESCE(p.last_used, -62167219200001) DESC, p.id DESC")
-            }
-            (Column::Expires, false) => page!("ORDER BY COALESCE(p.expires, 253402300800000), p.id"),
-            (Column::Expires, true) => page!("ORDER BY COALESCE(p.expires, 253402300800000) DESC, p.id DESC"),
+macro_rules! count {
+    ($among:ident) => {
+        concat!("SELECT COUNT(*) FROM (", each!(), among!($among), conditions!(), "LIMIT $15) found")
+    };
+}
+
+/// The orders. -62167219200001 is before every time, 253402300800000 after.
+macro_rules! order {
+    (Created false) => {
+        "ORDER BY p.created, p.id "
+    };
+    (Created true) => {
+        "ORDER BY p.created DESC, p.id DESC "
+    };
+    (Name false) => {
+        "ORDER BY FOLD(p.name), p.id "
+    };
+    (Name true) => {
+        "ORDER BY FOLD(p.name) DESC, p.id DESC "
+    };
+    (Owner false) => {
+        "ORDER BY FOLD(i.display_name), i.name, FOLD(p.name), p.id "
+    };
+    (Owner true) => {
+        "ORDER BY FOLD(i.display_name) DESC, i.name DESC, FOLD(p.name) DESC, p.id DESC "
+    };
+    (LastUsed false) => {
+        "ORDER BY p.last_used NULLS FIRST, p.created, p.id "
+    };
+    (LastUsed true) => {
+        "ORDER BY p.last_used DESC NULLS LAST, p.created DESC, p.id DESC "
+    };
+    (Expires false) => {
+        "ORDER BY COALESCE(p.expires, 253402300800000), p.id "
+    };
+    (Expires true) => {
+        "ORDER BY COALESCE(p.expires, 253402300800000) DESC, p.id DESC "
+    };
+}
+
+macro_rules! pages {
+    ($among:ident, $order:expr) => {
+        pages!($among, $order, Created Name Owner LastUsed Expires)
+    };
+    ($among:ident, $order:expr, $($by:ident)*) => {
+        match $order {
+            $(
+                Order { by: Column::$by, descending: false } => page!($among, $by false),
+                Order { by: Column::$by, descending: true } => page!($among, $by true),
+            )*
+        }
+    };
+}
+
+macro_rules! page {
+    ($among:ident, $by:ident $descending:ident) => {
+        concat!(select_pat!(), among!($among), conditions!(), order!($by $descending), "LIMIT $15 OFFSET $16")
+    };
+}
+
+impl Among {
+    fn count(self) -> &'static str {
+        match self {
+            Self::All => count!(All),
+            Self::Owned => count!(Owned),
+            Self::Used => count!(Used),
+        }
+    }
+
+    fn page(self, order: Order) -> &'static str {
+        match self {
+            Self::All => pages!(All, order),
+            Self::Owned => pages!(Owned, order),
+            Self::Used => pages!(Used, order),
         }
     }
 }
+
+/// The page of a search for nothing but a span, in an order that an index has.
+fn page_of_span(order: Order, few: bool) -> Option<&'static str> {
+    Some(match (order.by, order.descending, few) {
+        (Column::Created, false, true) => concat!(select_found!(few!(">", "ASC")), order!(Created false)),
+        (Column::Created, true, true) => concat!(select_found!(few!("<", "DESC")), order!(Created true)),
+        (Column::Created, false, false) => concat!(select_found!(walk!(">", "ASC")), order!(Created false)),
+        (Column::Created, true, false) => concat!(select_found!(walk!("<", "DESC")), order!(Created true)),
+        (Column::LastUsed, false, _) => {
+            concat!(select_found!(by_use!("ASC", "FIRST")), order!(LastUsed false))
+        }
+        (Column::LastUsed, true, _) => concat!(select_found!(by_use!("DESC", "LAST")), order!(LastUsed true)),
+        (Column::Name | Column::Owner | Column::Expires, ..) => return None,
+    })
+}
+
+/// The PAT of this id, if the search finds it.
+const BY_ID: &str = select_pat!("WHERE +p.tenant = $1 AND p.id = $14 ", conditions!());
 
 impl Managed {
     /// The lowest and the highest flag that is in.
@@ -186,9 +292,6 @@ impl Managed {
         }
     }
 }
-
-/// Milliseconds: before it lies every time that can be written.
-const BEYOND: i64 = Timestamp::MAX.millis() + 1;
 
 impl Expires {
     /// Whether what never expires is in, and the first and the last millisecond of expiries that are.
@@ -206,9 +309,21 @@ impl Expires {
 }
 
 impl Search {
+    fn span(&self) -> Span {
+        let (uses, unused_before) = match self.used {
+            Used::Any => (Span::ALWAYS, Span::unused(true)),
+            Used::Never => (Span::NEVER, Span::unused(true)),
+            Used::NotSince(moment) => ((Span::ALWAYS.0, moment.millis() - 1), moment.millis()),
+        };
+        Span { tenant: self.tenant, managed: self.managed.bounds(), uses, unused_before }
+    }
+
+    /// Whether it asks for nothing but a [`Span`].
+    fn is_for_span(&self) -> bool {
+        self.owner.is_none() && self.text.is_empty() && self.scope.is_none() && self.expires == Expires::Any
+    }
+
     fn values(&self) -> Vec<Value> {
-        let (lowest, highest) = self.managed.bounds();
-        let before = if let Used::NotSince(moment) = self.used { moment.millis() } else { BEYOND };
         let (never, first, last) = self.expires.bounds();
         // As `convert::json` writes the element. No list has a blank in it: what is no scope finds nothing.
         let quoted = |text: &str| if is_scope_token(text) { format!("\"{text}\"") } else { " ".to_owned() };
@@ -216,13 +331,9 @@ impl Search {
             Some(Spellings(one, other)) => (quoted(one), quoted(other)),
             None => Default::default(),
         };
-        vec![
-            self.tenant.into(),
-            lowest.into(),
-            highest.into(),
+        let mut values = self.span().values();
+        values.extend([
             self.owner.into(),
-            (self.used == Used::Never).into(),
-            before.into(),
             never.into(),
             first.into(),
             last.into(),
@@ -230,7 +341,62 @@ impl Search {
             other.into(),
             self.text.as_str().into(),
             PatId::parse(&self.text).into(),
-        ]
+        ]);
+        values
+    }
+
+    /// The page of a search in the transaction at hand, and how many there are in all; up to `most` are counted.
+    async fn page(&self, tx: &mut Tx, most: u32, order: Order, limit: u32, offset: u32) -> Result<Found> {
+        let values = self.values();
+        if PatId::parse(&self.text).is_some() {
+            let rows = tx.query(BY_ID, &values).await?;
+            // Whoever has an id looks for its PAT; what is merely named so is looked for where there is none.
+            if !rows.is_empty() {
+                let shown = usize::from(offset == 0 && limit > 0);
+                let rows = rows.iter().take(shown).map(listed).collect::<Result<_>>()?;
+                return Ok(Found { rows, total: 1, more: false });
+            }
+        }
+        // One more than are counted tells that there are more.
+        let enough = most.saturating_add(1);
+        let of_span = self.span().count(tx, enough).await?;
+        let few = of_span <= most.into();
+        let among = match self.owner {
+            Some(_) => Among::Owned,
+            None if few => Among::Used,
+            None => Among::All,
+        };
+        let counted = [&values[..], &[enough.into()]].concat();
+        let total = if self.is_for_span() {
+            of_span
+        } else {
+            let count = tx.query_opt(among.count(), &counted).await?.map_or(Ok(0), |row| row.int(0))?;
+            u64::try_from(count).map_err(Error::internal)?
+        };
+        let of_span = page_of_span(order, few).filter(|_| self.is_for_span());
+        let rows = match of_span {
+            Some(sql) => {
+                let mut values = self.span().values();
+                values.push(limit.into());
+                match (order.by, order.descending) {
+                    (Column::Created, false) => {
+                        values.extend([Timestamp::MIN.into(), [0; 16].as_slice().into()])
+                    }
+                    (Column::Created, true) => {
+                        values.extend([Timestamp::MAX.into(), [0xFF; 16].as_slice().into()])
+                    }
+                    _ => {}
+                }
+                values.push(offset.into());
+                tx.query(sql, &values).await?
+            }
+            None => {
+                let values = [&values[..], &[limit.into(), offset.into()]].concat();
+                tx.query(among.page(order), &values).await?
+            }
+        };
+        let rows = rows.iter().map(listed).collect::<Result<_>>()?;
+        Ok(Found { rows, total: total.min(most.into()), more: total > most.into() })
     }
 }
 
@@ -250,20 +416,28 @@ const BY_IDS: &str = select_pat!(
 );
 
 impl Store {
-    /// Up to `limit` of the PATs that `search` is for, from the `offset`th on, and how many there are in all.
+    /// Up to `limit` of the PATs that `search` is for, from the `offset`th on, and how many there are in all, of which
+    /// up to [`COUNTED`] are counted.
     pub async fn search_pats(&self, search: Search, order: Order, limit: u32, offset: u32) -> Result<Found> {
+        self.search_pats_by(COUNTED, search, order, limit, offset).await
+    }
+
+    /// The same; up to `most` are counted.
+    async fn search_pats_by(
+        &self,
+        most: u32,
+        search: Search,
+        order: Order,
+        limit: u32,
+        offset: u32,
+    ) -> Result<Found> {
         if !could_be_name(&search.text) {
-            return Ok(Found { rows: Vec::new(), total: 0 });
+            return Ok(Found::NOTHING);
         }
+        let search = Arc::new(search);
         self.read("search_pats", move |tx| {
-            let mut values = search.values();
-            Box::pin(async move {
-                let total = tx.query_opt(COUNT, &values).await?.map_or(Ok(0), |row| row.int(0))?;
-                values.extend([limit.into(), offset.into()]);
-                let rows = tx.query(order.page(), &values).await?;
-                let rows = rows.iter().map(listed).collect::<Result<_>>()?;
-                Ok(Found { rows, total: u64::try_from(total).map_err(patron_core::Error::internal)? })
-            })
+            let search = Arc::clone(&search);
+            Box::pin(async move { search.page(tx, most, order, limit, offset).await })
         })
         .await
     }

@@ -92,18 +92,20 @@ impl Choice {
         let mut found = if self.all {
             match filter.search(actor).await? {
                 Some(search) => {
-                    let order = Order { by: Column::Owner, descending: false };
+                    // They are sorted below; this order takes none to find.
+                    let order = Order { by: Column::Created, descending: false };
                     actor.find_pats(search, order, BULK_TOKENS, 0).await?
                 }
-                None => Found { rows: Vec::new(), total: 0 },
+                None => Found::NOTHING,
             }
         } else {
             let rows = actor.listed_pats(self.ticked.clone()).await?;
-            Found { total: frame::Count::count(&rows.len()), rows }
+            Found { total: frame::Count::count(&rows.len()), rows, more: false }
         };
         if found.total > BULK_TOKENS.into() {
             let numbers = [("count", found.total), ("most", BULK_TOKENS.into())];
-            problems.tell("", frame.counts("bulk-too-many", &numbers));
+            let text = if found.more { "bulk-too-many-more" } else { "bulk-too-many" };
+            problems.tell("", frame.counts(text, &numbers));
             return Ok(Vec::new());
         }
         if found.rows.is_empty() {

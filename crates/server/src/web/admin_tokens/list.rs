@@ -28,6 +28,8 @@ struct ListPage {
     pager: Pager,
     /// The places of the first and the last row on this page: `51–100 of 320`.
     range: String,
+    /// What stands beside the choice of all that match.
+    all_that_match: String,
     /// Whether the visitor is told that the filter names an owner who is nobody.
     nobody: bool,
     scopes: Vec<String>,
@@ -58,7 +60,7 @@ pub(super) async fn list_page(
     let search = filter.search(&actor).await?;
     let find = async |page: u32| match search.clone() {
         Some(search) => actor.find_pats(search, filter.order(), PAGE_ROWS, Pager::offset(page)).await,
-        None => Ok(Found { rows: Vec::new(), total: 0 }),
+        None => Ok(Found::NOTHING),
     };
     let mut found = find(page).await?;
     let pager = Pager::new(page, found.total, &filter.pairs());
@@ -74,7 +76,9 @@ pub(super) async fn list_page(
     let rows: Vec<Row> = found.rows.into_iter().map(row).collect();
     let first = u64::from(Pager::offset(pager.page)) + 1;
     let last = first + frame::Count::count(&rows.len()) - 1;
-    let range = frame.counts("rows-range", &[("first", first), ("last", last), ("total", pager.total)]);
+    let range = if found.more { "rows-range-more" } else { "rows-range" };
+    let range = frame.counts(range, &[("first", first), ("last", last), ("total", pager.total)]);
+    let all_that_match = frame.count(if found.more { "bulk-all-more" } else { "bulk-all" }, pager.total);
     let column = |name: &str| Column::new(name, filter.link_sorted_by(name), filter.sorted(name));
     let columns = COLUMNS.iter().map(|(name, _)| column(name));
     let page = ListPage {
@@ -89,6 +93,7 @@ pub(super) async fn list_page(
         rows,
         pager,
         range,
+        all_that_match,
         choice,
         problems,
     };

@@ -110,6 +110,7 @@ fn matches(search: &Search, Listed { pat, owner_login, .. }: &Listed) -> bool {
         Managed::Only => pat.managed,
     };
     let contains = |text: &str| small(text).contains(&small(&search.text));
+    // No name in the population has an id in it.
     let text = [&pat.name, &pat.owner_name, owner_login].into_iter().any(|text| contains(text))
         || pat.id.to_string() == search.text;
     let scope = search.scope.as_ref().is_none_or(|Spellings(one, other)| {
@@ -146,7 +147,7 @@ fn compare(order: Order, a: &Listed, b: &Listed) -> Ordering {
             key(a).cmp(&key(b))
         }
         // `None` is before everything.
-        Column::LastUsed => a.pat.last_used.cmp(&b.pat.last_used),
+        Column::LastUsed => a.pat.last_used.cmp(&b.pat.last_used).then(a.pat.created.cmp(&b.pat.created)),
         Column::Expires => {
             let key = |listed: &Listed| listed.pat.expiry.date().map_or(i64::MAX, Timestamp::millis);
             key(a).cmp(&key(b))
@@ -221,13 +222,17 @@ proptest! {
     #[test]
     fn a_search_finds_what_it_means_in_its_order(
         search in searches(), order in orders(), limit in 0_u32..60, offset in 0_u32..60,
+        most in select([0_u32, 1, 10, 30, COUNTED].as_slice()),
     ) {
         let Population { runtime, fixture, all } = population();
-        let found = fixture.store.search_pats(search.clone(), order, limit, offset);
+        let found = fixture.store.search_pats_by(most, search.clone(), order, limit, offset);
         let found = runtime.block_on(found).unwrap();
         let mut expected: Vec<Listed> = all.iter().filter(|pat| matches(&search, pat)).cloned().collect();
         expected.sort_by(|a, b| compare(order, a, b));
-        prop_assert_eq!(found.total, expected.len() as u64);
+        let all_of_it = expected.len() as u64;
+        // A PAT of an id is found without a count.
+        let counted = if PatId::parse(&search.text).is_some() { all_of_it } else { most.into() };
+        prop_assert_eq!((found.total, found.more), (all_of_it.min(counted), all_of_it > counted));
         let page: Vec<_> = expected.into_iter().skip(offset as usize).take(limit as usize).collect();
         prop_assert_eq!(found.rows, page);
     }
@@ -286,10 +291,67 @@ mod sqlite {
 
     use super::*;
 
+    const P: &str = "SEARCH p USING PRIMARY KEY (id=?)";
+    const I: &str = "SEARCH i USING PRIMARY KEY (id=?)";
+    const USED: &str =
+        "SEARCH pats USING COVERING INDEX pats_used (tenant=? AND last_used>? AND last_used<?)";
+    const UNUSED: &str =
+        "SEARCH pats USING COVERING INDEX pats_used (tenant=? AND last_used=? AND created<?)";
+    const SORTED: &str = "USE TEMP B-TREE FOR ORDER BY";
+
     #[tokio::test]
     async fn ids_are_found_by_the_primary_key() {
         let plan = Fixture::on(Engine::Sqlite).await.plan(BY_IDS);
-        assert_eq!(plan, ["SEARCH p USING PRIMARY KEY (id=?)", "SEARCH i USING PRIMARY KEY (id=?)"]);
+        assert_eq!(plan, [P, I]);
+    }
+
+    #[tokio::test]
+    async fn what_a_page_does_not_show_is_not_read() {
+        let fixture = Fixture::on(Engine::Sqlite).await;
+        for descending in [false, true] {
+            let created = Order { by: Column::Created, descending };
+            let few = fixture.plan(page_of_span(created, true).unwrap());
+            assert_eq!(
+                few.iter().filter(|step| step.starts_with("SEARCH")).collect::<Vec<_>>(),
+                [P, USED, UNUSED, I]
+            );
+            let many = fixture.plan(page_of_span(created, false).unwrap());
+            let behind = if descending { "<" } else { ">" };
+            let walk = format!(
+                "SEARCH pats USING COVERING INDEX pats_listed (tenant=? AND (created,id){behind}(?,?))"
+            );
+            assert_eq!(many[..1], [P]);
+            assert!(many.contains(&walk), "{many:?}");
+            let by_use =
+                fixture.plan(page_of_span(Order { by: Column::LastUsed, descending }, false).unwrap());
+            assert_eq!(
+                by_use.iter().filter(|step| step.starts_with("SEARCH")).collect::<Vec<_>>(),
+                [P, USED, UNUSED, I]
+            );
+            assert!(by_use.contains(&"MERGE (UNION ALL)".to_owned()), "{by_use:?}");
+            for plan in [many, by_use] {
+                // The page itself is, once it is found.
+                assert_eq!(plan.iter().filter(|step| *step == SORTED).count(), 1, "{plan:?}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_search_looks_among_those_of_the_owner_or_of_the_time_of_use() {
+        let fixture = Fixture::on(Engine::Sqlite).await;
+        let of_p = |sql| fixture.plan(sql).into_iter().find(|step| step.contains(" p ")).unwrap();
+        for by in [Column::Created, Column::Name, Column::Owner, Column::LastUsed, Column::Expires] {
+            for descending in [false, true] {
+                let order = Order { by, descending };
+                let owned = of_p(Among::Owned.page(order));
+                assert!(owned.contains("(tenant=? AND owner=?"), "{owned}");
+                assert_eq!(of_p(Among::Used.page(order)), P);
+            }
+        }
+        let owned = of_p(Among::Owned.count());
+        assert!(owned.contains("(tenant=? AND owner=?"), "{owned}");
+        assert_eq!(of_p(Among::Used.count()), P);
+        assert_eq!(fixture.plan(BY_ID), [P, I]);
     }
 }
 
@@ -322,7 +384,7 @@ fn a_text_that_no_name_has_is_not_looked_for() {
             }
             let search = Search { tenant: fixture.tenant, text: text.to_owned(), ..everything.clone() };
             let found = fixture.store.search_pats(search, order, 10, 0).await.unwrap();
-            assert_eq!(found, Found { rows: Vec::new(), total: 0 }, "{text:?}");
+            assert_eq!(found, Found::NOTHING, "{text:?}");
         }
     });
 }

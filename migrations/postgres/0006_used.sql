@@ -1,0 +1,5 @@
+-- What lists are filtered by is in the index that they are read by: rows that do not match are not looked at.
+DROP INDEX pats_listed;
+CREATE INDEX pats_listed ON pats (tenant, created, id, managed, last_used);
+-- Few PATs of a certain last use are found among many others, and lists are in its order.
+CREATE INDEX pats_used ON pats (tenant, last_used NULLS FIRST, created, id, managed);
