@@ -8,6 +8,7 @@ mod ceiling;
 mod counts;
 mod database;
 mod load;
+mod pages;
 mod pats;
 mod place;
 mod report;

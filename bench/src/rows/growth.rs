@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use patron_core::time::Timestamp;
+use reqwest::RequestBuilder;
 
 use super::{Bench, SMALL};
 use crate::load::{Load, Until};
+use crate::pages::Visitor;
 use crate::pats::{Pats, Popularity};
+use crate::place::answered;
 use crate::report::{By, Pair, Table, median, megabytes, thousands};
 use crate::server::{Cores, Home, Memory, Server};
 use crate::{Failure, Result, database, now, now_seconds};
@@ -96,16 +99,18 @@ fn lists(bench: &Bench<'_>, home: &Home, patron: &Server, filled: u64, table: &m
     let bearer = bench.exchange(patron, &home.administrator()?)?;
     let many = Pats { count: bench.run.many, owners: bench.run.many / 10 };
     let owner = |turn: u64| hex::encode(many.owner(turn * 7_919 % many.owners));
-    let of_one = timed(bench, &bearer, |turn| patron.url(&format!("{PATH}?owner-id={}", owner(turn))))?;
+    let with_token = |path: String| bench.http.get(patron.url(&path)).bearer_auth(&bearer);
+    let of_one = timed(bench, |turn| with_token(format!("{PATH}?owner-id={}", owner(turn))))?;
     tell_time(table, "list of one owner", of_one);
     // Of the span in which they were used, a minute has passed or all of it.
     let before = i64::try_from(database::USED_WITHIN / 1_000)? - 60;
     for (what, before) in [("few", before), ("all", 0)] {
         let moment = Timestamp::from_millis((i64::try_from(filled)? - before) * 1_000);
         let path = format!("{PATH}?filters=lastUsed%20le%20{moment}&limit=250");
-        let took = timed(bench, &bearer, |_| patron.url(&path))?;
+        let took = timed(bench, |_| with_token(path.clone()))?;
         tell_time(table, &format!("list of 250 by `lastUsed le`, of {what} tokens"), took);
     }
+    pages(bench, home, patron, &owner, table)?;
     let streamed = bench.runtime.block_on(stream(bench, patron, &patron.url(PATH), &bearer))?;
     let Streamed { first, rate, grown } = streamed;
     let reached = first < Duration::from_millis(50) && rate >= 200_000.0 && grown < 20_000_000;
@@ -119,13 +124,42 @@ fn tell_time(table: &mut Table, what: &str, took: Duration) {
     table.tell(what, format!("{:.1} ms", millis(took)), "20 ms", took < Duration::from_millis(20));
 }
 
-/// The middle of twenty times.
-fn timed(bench: &Bench<'_>, bearer: &str, url: impl Fn(u64) -> String) -> Result<Duration> {
+/// What an administrator sees of all tokens.
+fn pages(
+    bench: &Bench<'_>,
+    home: &Home,
+    patron: &Server,
+    owner: &dyn Fn(u64) -> String,
+    table: &mut Table,
+) -> Result<()> {
+    let visitor = Visitor::sign_in(bench, home, patron)?;
+    let list = |query: &str| visitor.get(&patron.url(&format!("/ui/a/personal-access-tokens?{query}")));
+    for (what, query) in [
+        ("all", ""),
+        ("by last use", "sort=used&dir=desc"),
+        ("unused for a day", "use=unused&unused=1"),
+    ] {
+        let took = timed(bench, |_| list(query))?;
+        tell_time(table, &format!("administrator's page: {what}"), took);
+    }
+    let took = timed(bench, |turn| list(&format!("owner={}", owner(turn))))?;
+    tell_time(table, "administrator's page: of one owner", took);
+    let took = timed(bench, |_| visitor.get(&patron.url("/ui/a/dashboard")))?;
+    tell_time(table, "administrator's dashboard", took);
+    Ok(())
+}
+
+/// The middle of twenty times, or of those that go into two seconds.
+fn timed(bench: &Bench<'_>, request: impl Fn(u64) -> RequestBuilder) -> Result<Duration> {
     let mut took = Vec::new();
+    let first = now().1;
     for turn in 0..20 {
-        let url = url(turn);
+        if turn > 0 && first.elapsed() > Duration::from_secs(2) {
+            break;
+        }
+        let request = request(turn);
         let began = now().1;
-        bench.get(&url, bearer)?;
+        bench.runtime.block_on(answered(request))?;
         took.push(began.elapsed().as_secs_f64());
     }
     Ok(Duration::from_secs_f64(median(&took)))
@@ -152,7 +186,7 @@ async fn stream(bench: &Bench<'_>, patron: &Server, url: &str, bearer: &str) -> 
         let part = part?;
         first.get_or_insert_with(|| began.elapsed());
         tail.extend_from_slice(&part);
-        listed += u64::try_from(tail.windows(MARK.len()).filter(|window| *window == MARK).count())?;
+        listed += u64::try_from(memchr::memmem::find_iter(&tail, MARK).count())?;
         // A mark may be cut in two; one that is whole has been counted.
         tail.drain(..tail.len().saturating_sub(MARK.len() - 1));
         if listed >= most {

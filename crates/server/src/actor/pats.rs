@@ -195,8 +195,9 @@ impl PatReader {
     /// last.
     pub async fn next(&mut self) -> Result<Vec<Pat>> {
         let Some((store, selection)) = &self.source else { return Ok(Vec::new()) };
-        let rows = store.pats_page(selection.clone(), self.after, ROWS).await?;
-        let mut done = rows.len() < ROWS as usize;
+        let wanted = self.left.map_or(ROWS, |left| ROWS.min(self.skip.saturating_add(left)));
+        let rows = store.pats_page(selection.clone(), self.after, wanted).await?;
+        let mut done = rows.len() < wanted as usize;
         self.after = rows.last().map(|pat| (pat.created, pat.id));
         let mut kept: Vec<Pat> = Vec::with_capacity(rows.len());
         for pat in rows.into_iter().filter(|pat| selection.filter.matches(pat.last_used)) {
