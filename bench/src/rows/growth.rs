@@ -134,11 +134,9 @@ fn pages(
 ) -> Result<()> {
     let visitor = Visitor::sign_in(bench, home, patron)?;
     let list = |query: &str| visitor.get(&patron.url(&format!("/ui/a/personal-access-tokens?{query}")));
-    for (what, query) in [
-        ("all", ""),
-        ("by last use", "sort=used&dir=desc"),
-        ("unused for a day", "use=unused&unused=1"),
-    ] {
+    for (what, query) in
+        [("all", ""), ("by last use", "sort=used&dir=desc"), ("unused for a day", "use=unused&unused=1")]
+    {
         let took = timed(bench, |_| list(query))?;
         tell_time(table, &format!("administrator's page: {what}"), took);
     }

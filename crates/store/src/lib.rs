@@ -340,7 +340,7 @@ mod tests {
         ] {
             for sql in literals(source) {
                 if sql.contains(" JOIN ") {
-                    let within = ["i.tenant = p.tenant", "i.tenant = s.tenant"];
+                    let within = ["i.tenant = p.tenant", "i.tenant = s.tenant", "i.tenant = $1"];
                     assert!(within.iter().any(|within| sql.contains(within)), "{sql}");
                 }
                 let Some(at) = sql.find("WHERE") else {

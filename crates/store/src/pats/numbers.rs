@@ -5,6 +5,7 @@ use patron_core::pat::Expiry;
 use patron_core::time::{DAY_MILLIS, Timestamp};
 use patron_core::{Error, Result};
 
+use super::used::Span;
 use crate::Store;
 use crate::driver::{Row, Tx, Value};
 
@@ -117,6 +118,31 @@ struct Of {
     now: Timestamp,
 }
 
+const BY_EXPIRY: &str = "SELECT COUNT(*), COUNT(CASE WHEN expires IS NULL OR expires >= $3 THEN 1 END), \
+                         COUNT(CASE WHEN expires < $3 THEN 1 END), COUNT(CASE WHEN expires IS NULL THEN 1 END), \
+                         COUNT(CASE WHEN expires BETWEEN $3 AND $4 THEN 1 END), \
+                         COUNT(CASE WHEN managed = 1 THEN 1 END) \
+                         FROM pats WHERE tenant = $1 AND (managed = 0 OR CAST($2 AS BIGINT) = 1)";
+
+const BY_LAST_USE: &str = "SELECT COUNT(CASE WHEN last_used >= $3 THEN 1 END), \
+                           COUNT(CASE WHEN last_used < $3 AND last_used >= $4 THEN 1 END), \
+                           COUNT(CASE WHEN last_used < $4 AND last_used >= $5 THEN 1 END), \
+                           COUNT(CASE WHEN last_used < $5 AND last_used >= $6 THEN 1 END), \
+                           COUNT(CASE WHEN last_used < $6 THEN 1 END), \
+                           COUNT(CASE WHEN last_used IS NULL THEN 1 END) \
+                           FROM pats WHERE tenant = $1 AND (managed = 0 OR CAST($2 AS BIGINT) = 1)";
+
+const BY_WEEK: &str = "SELECT (expires - $3) / $6, COUNT(*) FROM pats WHERE tenant = $1 \
+                       AND (managed = 0 OR CAST($2 AS BIGINT) = 1) AND expires >= $4 AND expires < $5 GROUP BY 1";
+
+/// Owners are counted before their names are looked up; so of those who have as many, it is the ids that settle who is
+/// among the first.
+const NEVERENDING: &str = "SELECT i.id, i.display_name, most.tokens FROM (SELECT owner, COUNT(*) AS tokens FROM pats \
+                           WHERE tenant = $1 AND (managed = 0 OR CAST($2 AS BIGINT) = 1) AND expires IS NULL \
+                           GROUP BY owner ORDER BY 2 DESC, 1 LIMIT $3) most \
+                           JOIN identities i ON i.id = most.owner AND i.tenant = $1 \
+                           ORDER BY 3 DESC, i.display_name, i.id";
+
 impl Of {
     /// The first values of each statement.
     fn values(self) -> Vec<Value> {
@@ -124,43 +150,33 @@ impl Of {
     }
 
     async fn counts(self, tx: &mut Tx) -> Result<Counts> {
-        let sql = "SELECT COUNT(*), COUNT(CASE WHEN expires IS NULL OR expires >= $3 THEN 1 END), \
-                   COUNT(CASE WHEN expires < $3 THEN 1 END), COUNT(CASE WHEN last_used IS NULL THEN 1 END), \
-                   COUNT(CASE WHEN COALESCE(last_used, created) < $4 THEN 1 END), \
-                   COUNT(CASE WHEN expires IS NULL THEN 1 END), \
-                   COUNT(CASE WHEN expires BETWEEN $3 AND $5 THEN 1 END), \
-                   COUNT(CASE WHEN managed = 1 THEN 1 END) \
-                   FROM pats WHERE tenant = $1 AND (managed = 0 OR CAST($2 AS BIGINT) = 1)";
         let mut values = self.values();
-        values.extend([
-            Expiry::first_live(self.now).into(),
-            self.now.plus_days(-Counts::UNUSED_DAYS).into(),
-            self.now.plus_days(Counts::EXPIRING_DAYS).into(),
-        ]);
-        let row = tx.query_opt(sql, &values).await?.ok_or_else(no_row)?;
+        values
+            .extend([Expiry::first_live(self.now).into(), self.now.plus_days(Counts::EXPIRING_DAYS).into()]);
+        let row = tx.query_opt(BY_EXPIRY, &values).await?.ok_or_else(no_row)?;
+        let span = |uses, unused_before| Span {
+            tenant: self.tenant,
+            managed: (false, self.managed),
+            uses,
+            unused_before,
+        };
+        let long_ago = self.now.plus_days(-Counts::UNUSED_DAYS).millis();
         Ok(Counts {
             all: count(&row, 0)?,
             live: count(&row, 1)?,
             expired: count(&row, 2)?,
-            never_used: count(&row, 3)?,
-            unused: count(&row, 4)?,
-            never_expiring: count(&row, 5)?,
-            expiring: count(&row, 6)?,
-            managed: count(&row, 7)?,
+            never_used: span(Span::NEVER, Span::unused(true)).count(tx, u32::MAX).await?,
+            unused: span((Span::ALWAYS.0, long_ago - 1), long_ago).count(tx, u32::MAX).await?,
+            never_expiring: count(&row, 3)?,
+            expiring: count(&row, 4)?,
+            managed: count(&row, 5)?,
         })
     }
 
     async fn last_uses(self, tx: &mut Tx) -> Result<LastUses> {
-        let sql = "SELECT COUNT(CASE WHEN last_used >= $3 THEN 1 END), \
-                   COUNT(CASE WHEN last_used < $3 AND last_used >= $4 THEN 1 END), \
-                   COUNT(CASE WHEN last_used < $4 AND last_used >= $5 THEN 1 END), \
-                   COUNT(CASE WHEN last_used < $5 AND last_used >= $6 THEN 1 END), \
-                   COUNT(CASE WHEN last_used < $6 THEN 1 END), \
-                   COUNT(CASE WHEN last_used IS NULL THEN 1 END) \
-                   FROM pats WHERE tenant = $1 AND (managed = 0 OR CAST($2 AS BIGINT) = 1)";
         let mut values = self.values();
         values.extend(LastUses::DAYS.map(|ago| self.now.plus_days(-ago).into()));
-        let row = tx.query_opt(sql, &values).await?.ok_or_else(no_row)?;
+        let row = tx.query_opt(BY_LAST_USE, &values).await?.ok_or_else(no_row)?;
         let mut used = [0; 5];
         for (column, stretch) in used.iter_mut().enumerate() {
             *stretch = count(&row, column)?;
@@ -169,8 +185,6 @@ impl Of {
     }
 
     async fn expiries(self, tx: &mut Tx) -> Result<Weeks> {
-        let sql = "SELECT (expires - $3) / $6, COUNT(*) FROM pats WHERE tenant = $1 \
-                   AND (managed = 0 OR CAST($2 AS BIGINT) = 1) AND expires >= $4 AND expires < $5 GROUP BY 1";
         let weeks = i64::try_from(WEEKS).map_err(Error::internal)?;
         let mut values = self.values();
         values.extend([
@@ -180,7 +194,7 @@ impl Of {
             (7 * DAY_MILLIS).into(),
         ]);
         let mut found = [0; WEEKS];
-        for row in tx.query(sql, &values).await? {
+        for row in tx.query(BY_WEEK, &values).await? {
             let week = usize::try_from(row.int(0)?).map_err(Error::internal)?;
             let week = found.get_mut(week).ok_or_else(|| Error::internal("a week too far"))?;
             *week = count(&row, 1)?;
@@ -189,10 +203,6 @@ impl Of {
     }
 
     async fn neverending(self, tx: &mut Tx, limit: u32) -> Result<Vec<Neverending>> {
-        let sql = "SELECT i.id, i.display_name, COUNT(*) FROM pats p \
-                   JOIN identities i ON i.id = p.owner AND i.tenant = p.tenant WHERE p.tenant = $1 \
-                   AND (p.managed = 0 OR CAST($2 AS BIGINT) = 1) AND p.expires IS NULL \
-                   GROUP BY i.id, i.display_name ORDER BY 3 DESC, i.display_name, i.id LIMIT $3";
         let mut values = self.values();
         values.push(limit.into());
         let owner = |row: &Row| {
@@ -202,7 +212,7 @@ impl Of {
                 count: count(row, 2)?,
             })
         };
-        tx.query(sql, &values).await?.iter().map(owner).collect()
+        tx.query(NEVERENDING, &values).await?.iter().map(owner).collect()
     }
 }
 

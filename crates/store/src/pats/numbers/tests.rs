@@ -175,3 +175,13 @@ async fn all_numbers_are_of_the_same_moment() {
     };
     tokio::join!(made, looked_at);
 }
+
+#[tokio::test]
+async fn sqlite_counts_in_indexes() {
+    let fixture = Fixture::on(patron_testing::Engine::Sqlite).await;
+    for sql in [BY_EXPIRY, BY_LAST_USE, BY_WEEK, NEVERENDING] {
+        let plan = fixture.plan(sql);
+        let mut reads = plan.iter().filter(|step| step.contains(" pats "));
+        assert!(reads.all(|step| step.starts_with("SEARCH pats USING COVERING INDEX")), "{plan:?}");
+    }
+}
