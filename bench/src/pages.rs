@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::RequestBuilder;
 use reqwest::header::{COOKIE, SET_COOKIE};
 use reqwest::redirect::Policy;
@@ -81,5 +82,5 @@ impl Visitor {
 }
 
 fn encoded(value: &str) -> String {
-    value.bytes().map(|byte| format!("%{byte:02X}")).collect()
+    utf8_percent_encode(value, NON_ALPHANUMERIC).to_string()
 }

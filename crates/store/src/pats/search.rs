@@ -374,26 +374,20 @@ impl Search {
             u64::try_from(count).map_err(Error::internal)?
         };
         let of_span = page_of_span(order, few).filter(|_| self.is_for_span());
-        let rows = match of_span {
-            Some(sql) => {
-                let mut values = self.span().values();
-                values.push(limit.into());
-                match (order.by, order.descending) {
-                    (Column::Created, false) => {
-                        values.extend([Timestamp::MIN.into(), [0; 16].as_slice().into()])
-                    }
-                    (Column::Created, true) => {
-                        values.extend([Timestamp::MAX.into(), [0xFF; 16].as_slice().into()])
-                    }
-                    _ => {}
-                }
-                values.push(offset.into());
-                tx.query(sql, &values).await?
+        let rows = if let Some(sql) = of_span {
+            let mut values = self.span().values();
+            values.push(limit.into());
+            if order.by == Column::Created {
+                // What every PAT is behind.
+                let (created, id) =
+                    if order.descending { (Timestamp::MAX, [0xFF; 16]) } else { (Timestamp::MIN, [0; 16]) };
+                values.extend([created.into(), id.as_slice().into()]);
             }
-            None => {
-                let values = [&values[..], &[limit.into(), offset.into()]].concat();
-                tx.query(among.page(order), &values).await?
-            }
+            values.push(offset.into());
+            tx.query(sql, &values).await?
+        } else {
+            let values = [&values[..], &[limit.into(), offset.into()]].concat();
+            tx.query(among.page(order), &values).await?
         };
         let rows = rows.iter().map(listed).collect::<Result<_>>()?;
         Ok(Found { rows, total: total.min(most.into()), more: total > most.into() })
