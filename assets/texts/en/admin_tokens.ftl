@@ -40,6 +40,7 @@ state-managed = Managed
 state-owner-disabled = Owner disabled
 rows-range = { $first }–{ $last } of { $total }
 rows-range-more = { $first }–{ $last } of more than { $total }
+rows-range-end = { $first }–{ $last } of more than { $total }. Narrow the list with the filters to see others.
 
 bulk-title = Change many at once
 bulk-which = Which tokens

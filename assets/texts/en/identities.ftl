@@ -16,6 +16,7 @@ identity-enabled = Enabled
 identity-disabled = Disabled
 tokens-of = Tokens of { $name }
 page-of = Page { $page } of { $pages }
+page-number = Page { $page }
 pages = Pages
 previous = Previous
 next = Next

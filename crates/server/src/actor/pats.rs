@@ -195,7 +195,7 @@ impl PatReader {
     /// last.
     pub async fn next(&mut self) -> Result<Vec<Pat>> {
         let Some((store, selection)) = &self.source else { return Ok(Vec::new()) };
-        let wanted = self.left.map_or(ROWS, |left| ROWS.min(self.skip.saturating_add(left)));
+        let wanted = self.rows_to_read(&selection.filter);
         let rows = store.pats_page(selection.clone(), self.after, wanted).await?;
         let mut done = rows.len() < wanted as usize;
         self.after = rows.last().map(|pat| (pat.created, pat.id));
@@ -220,6 +220,13 @@ impl PatReader {
         Ok(kept)
     }
 
+    /// How many rows to read next: no more than the page still takes, where all that are read match. Where the filter has
+    /// a gap, what lies in it is read as well.
+    fn rows_to_read(&self, filter: &Filter) -> u32 {
+        let left = self.left.filter(|_| filter.ranges().len() <= 1);
+        left.map_or(ROWS, |left| ROWS.min(self.skip.saturating_add(left)))
+    }
+
     /// All rows that are left: for a page, which is limited.
     pub async fn rest(mut self) -> Result<Vec<Pat>> {
         let mut all = Vec::new();
@@ -227,5 +234,32 @@ impl PatReader {
             all.append(&mut self.next().await?);
         }
         Ok(all)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_rows_are_read_than_a_page_takes_unless_some_of_them_do_not_match() {
+        let le = |day: &str| format!("lastUsed le 2027-01-{day}T00:00:00Z");
+        let gap = format!("{} or not {} and not lastUsed isnull", le("01"), le("20"));
+        for (filter, exact) in [
+            (String::new(), true),
+            (le("01"), true),
+            ("lastUsed isnull".to_owned(), true),
+            (format!("{} or lastUsed isnull", le("01")), true),
+            (gap, false),
+        ] {
+            let filter = Filter::parse(&filter).unwrap();
+            for (skip, left, wanted) in
+                [(0, Some(1), 1), (7, Some(3), 10), (ROWS, Some(1), ROWS), (0, None, ROWS)]
+            {
+                let reader = PatReader { source: None, after: None, skip, left };
+                let wanted = if exact { wanted } else { ROWS };
+                assert_eq!(reader.rows_to_read(&filter), wanted, "{filter:?} {skip} {left:?}");
+            }
+        }
     }
 }

@@ -21,6 +21,8 @@ pub struct Pager {
     pub pages: u32,
     /// How many rows there are on all of them.
     pub total: u64,
+    /// Whether there are rows behind the last page, which nobody has counted.
+    pub more: bool,
     /// The link to the page before.
     pub previous: Option<String>,
     /// The link to the page behind.
@@ -50,6 +52,7 @@ impl Pager {
             page,
             pages,
             total,
+            more: false,
             previous: (page > 1).then(|| link(page - 1)),
             next: (page < pages).then(|| link(page + 1)),
         }

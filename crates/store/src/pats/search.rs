@@ -12,7 +12,7 @@ use patron_core::time::Timestamp;
 use patron_core::{Error, Result};
 
 use super::pat;
-use super::used::{FEW, Span, by_use, few, in_span, span, walk};
+use super::used::{Span, by_use, few, in_span, span, walk};
 use crate::Store;
 use crate::driver::{Row, Tx, Value};
 
@@ -139,7 +139,7 @@ impl Found {
 
 /// Up to how many matching PATs are counted. Who sees that there are more narrows the search; to count millions takes
 /// seconds.
-pub const COUNTED: u32 = FEW;
+pub const COUNTED: u32 = 10_000;
 
 /// The conditions of a search beside its tenant. A parameter's first place tells a server its type, so a comparison
 /// comes before `IS NULL`, and one that is compared with a number alone is cast: it would have the number's. A list of

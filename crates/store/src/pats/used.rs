@@ -10,9 +10,9 @@ use patron_core::{Error, Result};
 
 use crate::driver::{Tx, Value};
 
-/// Up to how many PATs are sorted. To sort as many takes about as long as to find the next page on a walk past some
-/// millions of others.
-pub(super) const FEW: u32 = 10_000;
+/// Up to how many PATs of a list are sorted. Among ten million, to sort as many takes about as long as to find the next
+/// page on a walk past the others.
+pub(super) const FEW: u32 = 30_000;
 
 /// Milliseconds: before it lies every time that can be written.
 const BEYOND: i64 = Timestamp::MAX.millis() + 1;

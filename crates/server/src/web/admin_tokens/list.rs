@@ -63,7 +63,7 @@ pub(super) async fn list_page(
         None => Ok(Found::NOTHING),
     };
     let mut found = find(page).await?;
-    let pager = Pager::new(page, found.total, &filter.pairs());
+    let pager = Pager { more: found.more, ..Pager::new(page, found.total, &filter.pairs()) };
     if pager.page != page {
         found = find(pager.page).await?;
     }
@@ -76,7 +76,11 @@ pub(super) async fn list_page(
     let rows: Vec<Row> = found.rows.into_iter().map(row).collect();
     let first = u64::from(Pager::offset(pager.page)) + 1;
     let last = first + frame::Count::count(&rows.len()) - 1;
-    let range = if found.more { "rows-range-more" } else { "rows-range" };
+    let range = match (found.more, pager.next.is_some()) {
+        (false, _) => "rows-range",
+        (true, true) => "rows-range-more",
+        (true, false) => "rows-range-end",
+    };
     let range = frame.counts(range, &[("first", first), ("last", last), ("total", pager.total)]);
     let all_that_match = frame.count(if found.more { "bulk-all-more" } else { "bulk-all" }, pager.total);
     let column = |name: &str| Column::new(name, filter.link_sorted_by(name), filter.sorted(name));
