@@ -55,6 +55,8 @@ pub const SESSION_SEEN_STEP_SECONDS: u32 = 60;
 pub const LAST_USED_STEP_SECONDS: i64 = 24 * 3_600;
 /// How long a deleted PAT's id and secret hash are kept, so that its holder is told.
 pub const TOMBSTONE_SECONDS: i64 = 90 * 24 * 3_600;
+/// Up to how many PATs that match a search are counted: to count millions takes seconds.
+pub const COUNTED_PATS: u32 = 10_000;
 /// Days that the PAT made by bootstrap lives.
 pub const BOOTSTRAP_PAT_DAYS: i64 = 30;
 /// How long a revoked access token is remembered beyond its end, seconds: one clock that is ahead must not bring it back on

@@ -71,6 +71,8 @@ pub const PREVIEW_ROWS: usize = 200;
 pub const PAGE_FORM_FIELDS: usize = 256;
 /// Tokens that an administrator can change or delete at once from a page.
 pub const BULK_TOKENS: u32 = 5_000;
+// That there are more than can be changed is told from how many there are.
+const _: () = assert!(BULK_TOKENS < patron_core::limits::COUNTED_PATS);
 /// PATs that one transaction changes or deletes: a part of what an administrator does to many.
 pub const CHANGED_AT_ONCE: usize = 50;
 /// How long that may take before no further part of it begins: short enough that its answer, and a last part that waits

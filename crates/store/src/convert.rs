@@ -5,7 +5,7 @@ use patron_core::secret::{SecretHash, SessionHash};
 use patron_core::time::Timestamp;
 use patron_core::{Error, Result};
 
-use crate::driver::{Row, Value};
+use crate::driver::{Row, Tx, Value};
 
 macro_rules! ids {
     ($($id:ty),*) => {$(
@@ -57,6 +57,12 @@ pub(crate) fn opt_time(row: &Row, column: usize) -> Result<Option<Timestamp>> {
 pub(crate) fn list(row: &Row, column: usize) -> Result<Vec<String>> {
     serde_json::from_str(row.text(column)?)
         .map_err(|_| Error::internal(format!("column {column} holds no JSON list")))
+}
+
+/// What a statement counts in the first column of its one row.
+pub(crate) async fn counted(tx: &mut Tx, sql: &'static str, values: &[Value]) -> Result<u64> {
+    let count = tx.query_opt(sql, values).await?.map_or(Ok(0), |row| row.int(0))?;
+    u64::try_from(count).map_err(Error::internal)
 }
 
 /// A list of texts as JSON.

@@ -352,8 +352,7 @@ pub(crate) async fn insert(
     };
     if !managed {
         let sql = "SELECT COUNT(*) FROM pats WHERE tenant = $1 AND owner = $2 AND managed = 0";
-        let count =
-            tx.query_opt(sql, &[tenant.into(), owner.into()]).await?.map_or(Ok(0), |row| row.int(0))?;
+        let count = convert::counted(tx, sql, &[tenant.into(), owner.into()]).await?;
         require_room(usize::try_from(count).map_err(Error::internal)?, per_owner)?;
     }
     let pat = Pat {

@@ -50,8 +50,9 @@ impl Actor {
         Ok(store.identity_named(self.tenant, text.to_owned()).await?.map(|identity| identity.id))
     }
 
-    /// Up to `limit` of everyone's PATs that `search` is for, from the `offset`th on, and how many there are in all, as
-    /// [`COUNTED`](patron_store::pats::search::COUNTED) bounds it. Managed ones are left out where the identity may not see them.
+    /// Up to `limit` of everyone's PATs that `search` is for, from the `offset`th on, and how many there are in all, up
+    /// to [`COUNTED_PATS`](patron_core::limits::COUNTED_PATS). Managed ones are left out where the identity may not see
+    /// them.
     ///
     /// # Errors
     /// Forbidden without the right to everyone's PATs.

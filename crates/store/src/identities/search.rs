@@ -7,6 +7,7 @@ use patron_core::{Error, Result};
 
 use super::{Order, identity};
 use crate::Store;
+use crate::convert;
 use crate::driver::Value;
 
 /// What is searched for: a part of a login name, a display name or an email, in whatever case; or a whole id.
@@ -97,8 +98,8 @@ impl Store {
                     Ok(Found { identity: identity(row)?, pats })
                 });
                 let found = found.collect::<Result<Vec<_>>>()?;
-                let total = tx.query_opt(COUNT, &of_all).await?.map_or(Ok(0), |row| row.int(0))?;
-                Ok((found, u64::try_from(total).map_err(Error::internal)?))
+                let total = convert::counted(tx, COUNT, &of_all).await?;
+                Ok((found, total))
             })
         })
         .await

@@ -1,14 +1,15 @@
 //! Lists of PATs, oldest first, a page at a time.
 
+use patron_core::Result;
 use patron_core::filter::Filter;
 use patron_core::id::{IdentityId, PatId, TenantKey};
 use patron_core::pat::Pat;
 use patron_core::time::Timestamp;
-use patron_core::{Error, Result};
 
 use super::pat;
 use super::used::{FEW, Span, few, in_span, span, walk};
 use crate::Store;
+use crate::convert;
 
 /// Which PATs a list holds.
 #[derive(Debug, Clone)]
@@ -91,7 +92,7 @@ impl Store {
                     MANY_OF_ALL
                 };
                 let mut pats = tx.query(sql, &values).await?.iter().map(pat).collect::<Result<Vec<_>>>()?;
-                // They mostly are, and then it costs little; but that is how an engine went about it, and no promise.
+                // What was found by ids comes in whatever order.
                 pats.sort_by_key(|pat| (pat.created, pat.id));
                 Ok(pats)
             })
@@ -115,11 +116,7 @@ impl Store {
                         Some(owner) => {
                             let mut values = span.values();
                             values.push(owner.into());
-                            let count = tx
-                                .query_opt(COUNT_OF_OWNER, &values)
-                                .await?
-                                .map_or(Ok(0), |row| row.int(0))?;
-                            u64::try_from(count).map_err(Error::internal)?
+                            convert::counted(tx, COUNT_OF_OWNER, &values).await?
                         }
                     };
                 }

@@ -3,17 +3,19 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use patron_core::Result;
 use patron_core::id::{IdentityId, PatId, TenantKey};
+use patron_core::limits::COUNTED_PATS;
 use patron_core::name::could_be_name;
 use patron_core::pat::{Expiry, Pat};
 use patron_core::rights::Spellings;
 use patron_core::scope::is_scope_token;
 use patron_core::time::Timestamp;
-use patron_core::{Error, Result};
 
 use super::pat;
 use super::used::{Span, by_use, few, in_span, span, walk};
 use crate::Store;
+use crate::convert;
 use crate::driver::{Row, Tx, Value};
 
 /// Which PATs are looked for. Every part narrows the others.
@@ -126,7 +128,7 @@ pub struct Listed {
 pub struct Found {
     /// Those that the page holds.
     pub rows: Vec<Listed>,
-    /// All that match, or [`COUNTED`] where more do.
+    /// All that match, or [`COUNTED_PATS`] where more do.
     pub total: u64,
     /// Whether more match than were counted.
     pub more: bool,
@@ -136,10 +138,6 @@ impl Found {
     /// Nothing matches.
     pub const NOTHING: Self = Self { rows: Vec::new(), total: 0, more: false };
 }
-
-/// Up to how many matching PATs are counted. Who sees that there are more narrows the search; to count millions takes
-/// seconds.
-pub const COUNTED: u32 = 10_000;
 
 /// The conditions of a search beside its tenant. A parameter's first place tells a server its type, so a comparison
 /// comes before `IS NULL`, and one that is compared with a number alone is cast: it would have the number's. A list of
@@ -367,12 +365,8 @@ impl Search {
             None => Among::All,
         };
         let counted = [&values[..], &[enough.into()]].concat();
-        let total = if self.is_for_span() {
-            of_span
-        } else {
-            let count = tx.query_opt(among.count(), &counted).await?.map_or(Ok(0), |row| row.int(0))?;
-            u64::try_from(count).map_err(Error::internal)?
-        };
+        let total =
+            if self.is_for_span() { of_span } else { convert::counted(tx, among.count(), &counted).await? };
         let of_span = page_of_span(order, few).filter(|_| self.is_for_span());
         let rows = if let Some(sql) = of_span {
             let mut values = self.span().values();
@@ -411,9 +405,9 @@ const BY_IDS: &str = select_pat!(
 
 impl Store {
     /// Up to `limit` of the PATs that `search` is for, from the `offset`th on, and how many there are in all, of which
-    /// up to [`COUNTED`] are counted.
+    /// up to [`COUNTED_PATS`] are counted.
     pub async fn search_pats(&self, search: Search, order: Order, limit: u32, offset: u32) -> Result<Found> {
-        self.search_pats_by(COUNTED, search, order, limit, offset).await
+        self.search_pats_by(COUNTED_PATS, search, order, limit, offset).await
     }
 
     /// The same; up to `most` are counted.

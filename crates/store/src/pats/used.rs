@@ -4,10 +4,11 @@
 //! side by side, and they are sorted; where many do, the next ones are near on a walk along `pats_listed`, which knows
 //! when each was used. Neither reads a row that does not match. Which of the two it is, a count says that ends early.
 
+use patron_core::Result;
 use patron_core::id::TenantKey;
 use patron_core::time::Timestamp;
-use patron_core::{Error, Result};
 
+use crate::convert;
 use crate::driver::{Tx, Value};
 
 /// Up to how many PATs of a list are sorted. Among ten million, to sort as many takes about as long as to find the next
@@ -57,8 +58,7 @@ impl Span {
     pub(super) async fn count(self, tx: &mut Tx, most: u32) -> Result<u64> {
         let mut values = self.values();
         values.push(most.into());
-        let count = tx.query_opt(COUNT, &values).await?.map_or(Ok(0), |row| row.int(0))?;
-        u64::try_from(count).map_err(Error::internal)
+        convert::counted(tx, COUNT, &values).await
     }
 }
 

@@ -92,7 +92,7 @@ impl Choice {
         let mut found = if self.all {
             match filter.search(actor).await? {
                 Some(search) => {
-                    // They are sorted below; this order takes none to find.
+                    // They are sorted below; an index has them in this order.
                     let order = Order { by: Column::Created, descending: false };
                     actor.find_pats(search, order, BULK_TOKENS, 0).await?
                 }

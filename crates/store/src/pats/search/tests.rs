@@ -222,7 +222,7 @@ proptest! {
     #[test]
     fn a_search_finds_what_it_means_in_its_order(
         search in searches(), order in orders(), limit in 0_u32..60, offset in 0_u32..60,
-        most in select([0_u32, 1, 10, 30, COUNTED].as_slice()),
+        most in select([0_u32, 1, 10, 30, COUNTED_PATS].as_slice()),
     ) {
         let Population { runtime, fixture, all } = population();
         let found = fixture.store.search_pats_by(most, search.clone(), order, limit, offset);
