@@ -132,6 +132,16 @@ pub enum Means {
     Session(SessionHash),
 }
 
+impl Means {
+    /// The access token in use.
+    pub fn token(&self) -> Option<TokenId> {
+        match self {
+            Self::Pat { token, .. } => *token,
+            Self::Session(_) => None,
+        }
+    }
+}
+
 /// Who asks for a change, with what, from where, in which request.
 #[derive(Debug, Clone)]
 pub struct Context {

@@ -16,44 +16,39 @@ use crate::convert;
 use crate::driver::{Row, Tx};
 use crate::insert::Insert;
 
-/// Stamps for the events of one change.
+/// Where an event belongs, whose request it is of, and when it happened.
+#[derive(Clone, Copy)]
 pub(crate) struct Stamp<'a> {
     pub(crate) tenant: TenantKey,
     pub(crate) context: &'a Context,
     pub(crate) now: Timestamp,
 }
 
-/// All rows are of one request.
 static EVENTS: LazyLock<Insert> = LazyLock::new(|| {
     let columns = "created, actor_kind, actor_id, actor_name, ip_address, tracking_number, \
                    id, tenant, technical_name, target_kind, target_id, target_name, operation, status, attributes";
-    Insert::new(&format!("audit_events ({columns})"), 6, "")
+    Insert::new(&format!("audit_events ({columns})"), 0, "")
 });
 
 /// Records an event in the transaction of its change.
 pub(crate) async fn record(tx: &mut Tx, store: &Store, stamp: &Stamp<'_>, event: &Event) -> Result<()> {
-    let Stamp { tenant, context, now } = stamp;
-    record_all(tx, store, context, *now, [(*tenant, event)]).await
+    record_all(tx, store, [(*stamp, event)]).await
 }
 
-/// The same for all the events of one request, each with the tenant that it is of.
-pub(crate) async fn record_all(
+/// The same for many.
+pub(crate) async fn record_all<'a>(
     tx: &mut Tx,
     store: &Store,
-    context: &Context,
-    now: Timestamp,
-    events: impl IntoIterator<Item = (TenantKey, &Event)>,
+    events: impl IntoIterator<Item = (Stamp<'a>, &'a Event)>,
 ) -> Result<()> {
-    let shared = [
-        now.into(),
-        context.actor.kind.into(),
-        context.actor.id.as_str().into(),
-        context.actor.name.as_str().into(),
-        context.address.map(|address| address.to_string()).into(),
-        context.tracking.into(),
-    ];
-    let values = |(tenant, event): (TenantKey, &Event)| {
+    let values = |(Stamp { tenant, context, now }, event): (Stamp<'a>, &Event)| {
         vec![
+            now.into(),
+            context.actor.kind.into(),
+            context.actor.id.as_str().into(),
+            context.actor.name.as_str().into(),
+            context.address.map(|address| address.to_string()).into(),
+            context.tracking.into(),
             EventId::random(&store.entropy).into(),
             tenant.into(),
             event.action.technical_name().into(),
@@ -66,7 +61,7 @@ pub(crate) async fn record_all(
         ]
     };
     let rows: Vec<_> = events.into_iter().map(values).collect();
-    EVENTS.write(tx, &shared, &rows).await
+    EVENTS.write(tx, &[], &rows).await
 }
 
 /// An event of the trail.

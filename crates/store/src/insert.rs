@@ -1,8 +1,10 @@
 //! Rows written many at a time: a server waits for the network at every statement.
 
+use std::iter;
+
 use patron_core::Result;
 
-use crate::driver::{Tx, Value};
+use crate::driver::{Row, Tx, Value};
 
 /// Rows of one statement at most, as a power of two. Fifteen columns of so many rows are a thousand parameters, which
 /// every engine takes.
@@ -39,15 +41,38 @@ impl Insert {
         shared: &[Value],
         rows: &[Vec<Value>],
     ) -> Result<()> {
-        let mut rest = rows;
-        while !rest.is_empty() {
-            let log2 = rest.len().ilog2().min(MOST_LOG2);
-            let (now, later) = rest.split_at(1 << log2);
-            let values: Vec<Value> = shared.iter().chain(now.iter().flatten()).cloned().collect();
-            tx.execute(&self.statements[log2 as usize], &values).await?;
-            rest = later;
+        for (sql, values) in self.statements(shared, rows) {
+            tx.execute(sql, &values).await?;
         }
         Ok(())
+    }
+
+    /// The same, where `then` returns something of each row.
+    pub(crate) async fn returning(
+        &'static self,
+        tx: &mut Tx,
+        shared: &[Value],
+        rows: &[Vec<Value>],
+    ) -> Result<Vec<Row>> {
+        let mut returned = Vec::with_capacity(rows.len());
+        for (sql, values) in self.statements(shared, rows) {
+            returned.extend(tx.query(sql, &values).await?);
+        }
+        Ok(returned)
+    }
+
+    fn statements(
+        &'static self,
+        shared: &[Value],
+        mut rest: &[Vec<Value>],
+    ) -> impl Iterator<Item = (&'static str, Vec<Value>)> {
+        iter::from_fn(move || {
+            let log2 = rest.len().checked_ilog2()?.min(MOST_LOG2);
+            let (now, later) = rest.split_at(1 << log2);
+            rest = later;
+            let values = shared.iter().chain(now.iter().flatten()).cloned().collect();
+            Some((self.statements[log2 as usize].as_str(), values))
+        })
     }
 }
 

@@ -33,9 +33,10 @@ use patron_core::clock::{Clock, Entropy, SteadyClock};
 use patron_core::{Error, Result};
 
 use crate::changes::{Basis, Place};
-use crate::driver::{BoxFuture, Database, Lane, Options, Tx};
+use crate::driver::{BoxFuture, Database, Isolation, Lane, Options, Tx};
 use crate::migrate::{MigrateError, Migration};
 use crate::nodes::{Progress, Registration};
+use crate::pats::Creations;
 
 macro_rules! migrations {
     ($engine:literal: $($version:literal $name:literal),*) => {
@@ -65,6 +66,7 @@ pub struct Store {
     entropy: Arc<dyn Entropy>,
     steady: Arc<dyn SteadyClock>,
     progress: Arc<Progress>,
+    creations: Arc<Creations>,
 }
 
 impl Store {
@@ -95,7 +97,7 @@ impl Store {
         steady: Arc<dyn SteadyClock>,
     ) -> Result<Self, OpenError> {
         let db = Database::open(url, Options::default()).await.map_err(|e| OpenError::new(&e))?;
-        Ok(Self { db, clock, entropy, steady, progress: Arc::default() })
+        Ok(Self { db, clock, entropy, steady, progress: Arc::default(), creations: Arc::default() })
     }
 
     async fn migrate(&self) -> Result<(), MigrateError> {
@@ -146,9 +148,19 @@ impl Store {
         F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + Sync + 'static,
         T: Send + 'static,
     {
+        self.write_as(Isolation::Serial, name, work).await
+    }
+
+    /// The same, relying on what it says.
+    async fn write_as<T, F>(&self, isolation: Isolation, name: &'static str, work: F) -> Result<T>
+    where
+        F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + Sync + 'static,
+        T: Send + 'static,
+    {
         let work = Arc::new(work);
         for _ in 0..RUNS {
-            let Written { outcome, basis, registered } = self.write_once(name, Arc::clone(&work)).await;
+            let Written { outcome, basis, registered } =
+                self.write_once(isolation, name, Arc::clone(&work)).await;
             match basis {
                 None => return outcome,
                 Some(Basis::Proven(entry)) => {
@@ -166,7 +178,7 @@ impl Store {
         Err(Error::unavailable(format!("{name}: this node keeps losing its registration")))
     }
 
-    async fn write_once<T, F>(&self, name: &'static str, work: Arc<F>) -> Written<T>
+    async fn write_once<T, F>(&self, isolation: Isolation, name: &'static str, work: Arc<F>) -> Written<T>
     where
         F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + Sync + 'static,
         T: Send + 'static,
@@ -174,7 +186,7 @@ impl Store {
         // Of a transaction that is undone, nothing else comes back than its error.
         let noted = Arc::new(Mutex::new((None, None)));
         let (store, note) = (self.clone(), Arc::clone(&noted));
-        let written = self.db.write(name, move |tx| {
+        let written = self.db.write_as(isolation, name, move |tx| {
             let (store, work, note) = (store.clone(), Arc::clone(&work), Arc::clone(&note));
             Box::pin(async move {
                 // It would not be committed elsewhere, but what is not there would be missed.
@@ -329,6 +341,7 @@ mod tests {
             include_str!("identities.rs"),
             include_str!("identities/search.rs"),
             include_str!("pats.rs"),
+            include_str!("pats/create.rs"),
             include_str!("pats/credential.rs"),
             include_str!("pats/list.rs"),
             include_str!("pats/many.rs"),

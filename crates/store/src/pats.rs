@@ -1,6 +1,6 @@
-//! PATs: creation, change, deletion, look-up by id, and the record of their use.
+//! PATs: change, deletion, look-up by id, and the record of their use.
 //!
-//! Lists are in [`list`]; what administrators see of all of them in [`search`] and [`numbers`], what they do to many at
+//! They are made in [`create`]. Lists are in [`list`]; what administrators see of all of them in [`search`] and [`numbers`], what they do to many at
 //! once in [`many`].
 
 use std::collections::HashSet;
@@ -11,9 +11,8 @@ use patron_core::audit::{Action, Context, Event, Party};
 use patron_core::error::Detail;
 use patron_core::id::{IdentityId, PatId, TenantKey, TrackingId};
 use patron_core::limits::{REVOCATION_KEPT_SECONDS, TOMBSTONE_SECONDS};
-use patron_core::pat::{Expiry, NewPat, Pat, Validity, moves_last_used, require_room};
+use patron_core::pat::{Expiry, Pat, Validity, moves_last_used};
 use patron_core::scope::ScopeList;
-use patron_core::secret::{Secret, SecretHash};
 use patron_core::time::Timestamp;
 use patron_core::{Error, Result};
 use serde_json::Value as Json;
@@ -46,6 +45,7 @@ macro_rules! select_found {
     };
 }
 
+mod create;
 mod credential;
 mod list;
 pub mod many;
@@ -53,6 +53,8 @@ pub mod numbers;
 pub mod search;
 mod used;
 
+pub use create::Creation;
+pub(crate) use create::{Creations, insert};
 pub use credential::Credential;
 pub use list::Selection;
 
@@ -71,17 +73,6 @@ fn pat(row: &Row) -> Result<Pat> {
         expiry: Expiry::from_date(convert::opt_time(row, 10)?),
         user_aware_token_never_expires: row.flag(11)?,
     })
-}
-
-/// What a creation needs beside the [`NewPat`] itself.
-#[derive(Debug, Clone, Copy)]
-pub struct Creation {
-    /// Who will own it.
-    pub owner: IdentityId,
-    /// Whether the platform makes it.
-    pub managed: bool,
-    /// Unmanaged PATs that an owner may have; the setting `pat_limits.per_owner`.
-    pub per_owner: u32,
 }
 
 /// A use of a PAT that moves its `lastUsed`, or that is to be recorded in any case.
@@ -110,29 +101,6 @@ const PURGED_PARTS: usize = 10;
 pub type Decision<T> = Arc<dyn Fn(&Pat) -> Result<T> + Send + Sync>;
 
 impl Store {
-    /// Makes a PAT and its secret. The secret is in the answer alone; the database gets its hash.
-    ///
-    /// # Errors
-    /// [`Detail::ReferenceNotFound`] when the owner is not there or not enabled, [`Detail::Limit`] when it has as
-    /// many as it may, [`Detail::Conflict`] when it has one of that name.
-    pub async fn create_pat(
-        &self,
-        context: Context,
-        tenant: TenantKey,
-        creation: Creation,
-        new: NewPat,
-    ) -> Result<(Pat, Secret)> {
-        let secret = Secret::generate(&self.entropy);
-        let hash = secret.hash();
-        let made = self
-            .change("create_pat", context, move |tx, store, context| {
-                let new = new.clone();
-                Box::pin(async move { insert(tx, &store, &context, tenant, creation, new, hash).await })
-            })
-            .await?;
-        Ok((made, secret))
-    }
-
     /// The PAT of this id in the tenant.
     pub async fn pat(&self, tenant: TenantKey, id: PatId) -> Result<Option<Pat>> {
         self.read("pat", move |tx| Box::pin(async move { find(tx, tenant, id).await })).await
@@ -256,8 +224,9 @@ impl Store {
                 });
                 let events = events.collect::<Result<Vec<_>>>()?;
                 let context = by_patron(tracking);
-                let events = events.iter().map(|(tenant, event)| (*tenant, event));
-                audit::record_all(tx, &store, &context, now, events).await?;
+                let stamp = |tenant: &TenantKey| Stamp { tenant: *tenant, context: &context, now };
+                audit::record_all(tx, &store, events.iter().map(|(tenant, event)| (stamp(tenant), event)))
+                    .await?;
                 Ok(due.len())
             })
         })
@@ -331,70 +300,6 @@ fn name_taken(name: &str) -> Error {
     let name = patron_core::error::shorten(name);
     Error::invalid(Detail::Conflict, format!("The owner has a personal access token named '{name}' already."))
         .at("name")
-}
-
-/// Makes a PAT in the transaction at hand.
-pub(crate) async fn insert(
-    tx: &mut Tx,
-    store: &Store,
-    context: &Context,
-    tenant: TenantKey,
-    creation: Creation,
-    new: NewPat,
-    hash: SecretHash,
-) -> Result<Pat> {
-    let Creation { owner, managed, per_owner } = creation;
-    let now = store.clock.now();
-    let sql = "SELECT display_name FROM identities WHERE id = $1 AND tenant = $2 AND enabled = 1";
-    let Some(row) = tx.query_opt(sql, &[owner.into(), tenant.into()]).await? else {
-        let text = format!("There is no enabled identity '{owner}'.");
-        return Err(Error::invalid(Detail::ReferenceNotFound, text));
-    };
-    if !managed {
-        let sql = "SELECT COUNT(*) FROM pats WHERE tenant = $1 AND owner = $2 AND managed = 0";
-        let count = convert::counted(tx, sql, &[tenant.into(), owner.into()]).await?;
-        require_room(usize::try_from(count).map_err(Error::internal)?, per_owner)?;
-    }
-    let pat = Pat {
-        tenant,
-        id: PatId::random(&store.entropy),
-        owner,
-        owner_name: row.text(0)?.to_owned(),
-        name: new.name,
-        scope: new.scope,
-        created: now,
-        last_used: None,
-        managed,
-        validity: new.validity,
-        expiry: new.expiry,
-        user_aware_token_never_expires: new.user_aware_token_never_expires,
-    };
-    let sql = "INSERT INTO pats (id, tenant, owner, name, scope, secret_hash, created, last_used, managed, validity, \
-               expires, user_aware, expiry_recorded) VALUES ($1, $2, $3, $4, $5, $6, $7, NULL, $8, $9, $10, $11, 0) \
-               ON CONFLICT (tenant, owner, managed, name) DO NOTHING";
-    let values = [
-        pat.id.into(),
-        tenant.into(),
-        owner.into(),
-        pat.name.as_str().into(),
-        json(pat.scope.as_slice()),
-        hash.into(),
-        now.into(),
-        managed.into(),
-        pat.validity.seconds().into(),
-        pat.expiry.date().into(),
-        pat.user_aware_token_never_expires.into(),
-    ];
-    if tx.execute(sql, &values).await? == 0 {
-        return Err(name_taken(&pat.name));
-    }
-    let event = Event::new(Action::PatCreated, Party::pat(pat.id, &pat.name))
-        .with("ownerId", owner.to_string())
-        .with("scope", pat.scope.as_slice())
-        .with("expirationDate", date(pat.expiry))
-        .with("managed", managed);
-    audit::record(tx, store, &Stamp { tenant, context, now }, &event).await?;
-    Ok(pat)
 }
 
 /// What happens by itself.
@@ -509,15 +414,16 @@ pub(crate) async fn remove_all(
         .filter(|pat| due.contains(&pat.id))
         .map(|pat| expired(pat.id, &pat.name, pat.owner, pat.expiry))
         .collect();
-    let events = events.iter().map(|event| (tenant, event));
-    audit::record_all(tx, store, &by_patron(context.tracking), now, events).await?;
+    let stamp = Stamp { tenant, context: &by_patron(context.tracking), now };
+    audit::record_all(tx, store, events.iter().map(|event| (stamp, event))).await?;
     let sql = "INSERT INTO deleted_pats (id, tenant, secret_hash, deleted) \
                SELECT id, tenant, secret_hash, $1 FROM pats WHERE tenant = $2 AND owner = $3";
     tx.execute(sql, &[now.into(), tenant.into(), owner.into()]).await?;
     let sql = "DELETE FROM pats WHERE tenant = $1 AND owner = $2";
     tx.execute(sql, &[tenant.into(), owner.into()]).await?;
     let events: Vec<Event> = pats.iter().map(deleted).collect();
-    audit::record_all(tx, store, context, now, events.iter().map(|event| (tenant, event))).await?;
+    let stamp = Stamp { tenant, context, now };
+    audit::record_all(tx, store, events.iter().map(|event| (stamp, event))).await?;
     for pat in &pats {
         changes::enter(tx, Change::Pat(pat.id));
     }

@@ -55,6 +55,17 @@ pub enum Lane {
     Nodes,
 }
 
+/// What a transaction that writes may rely on, where others run beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Isolation {
+    /// On all that it has read: it runs as if alone, and again when another was in its way.
+    Serial,
+    /// On the rows that it holds ([`Hold`]), and on nothing else that it has read. Each of its statements sees what was
+    /// committed before it, so what it asks once it holds something is as it is then. It loses nothing to others, but for
+    /// two that wait for each other.
+    Held,
+}
+
 /// The database. A clone is the same database and cheap.
 ///
 /// When the last clone is dropped, what was already handed in is still done, unawaited; [`Database::close`]
@@ -115,7 +126,19 @@ impl Database {
         F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + Sync + 'static,
         T: Send + 'static,
     {
-        self.write_in(Lane::Requests, name, work).await
+        self.write_as(Isolation::Serial, name, work).await
+    }
+
+    /// The same, relying on what it says.
+    pub async fn write_as<T, F>(&self, isolation: Isolation, name: &'static str, work: F) -> Result<T>
+    where
+        F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        match &self.driver {
+            Driver::Sqlite(sqlite) => sqlite.write(name, work).await,
+            Driver::Postgres(postgres) => postgres.write(Lane::Requests, isolation, name, work).await,
+        }
     }
 
     /// The same, in a lane.
@@ -126,7 +149,7 @@ impl Database {
     {
         match &self.driver {
             Driver::Sqlite(sqlite) => sqlite.write(name, work).await,
-            Driver::Postgres(postgres) => postgres.write(lane, name, work).await,
+            Driver::Postgres(postgres) => postgres.write(lane, Isolation::Serial, name, work).await,
         }
     }
 
@@ -283,6 +306,31 @@ pub(crate) struct Notes {
     pub(crate) refers: bool,
 }
 
+/// A `SELECT` that is to be run, and what becomes of the rows that it reads.
+#[derive(Debug, Clone)]
+pub struct Query {
+    /// Its text.
+    pub sql: &'static str,
+    /// What its placeholders take.
+    pub params: Vec<Value>,
+    /// Whether the rows are held.
+    pub hold: Hold,
+}
+
+/// Whether the rows that a `SELECT` without aggregates reads are its transaction's alone until it ends: who wants to
+/// change or hold them waits. (Were they shared, those who hold them could keep others from ever changing them, and two
+/// who hold them and then change them would wait for each other.) A single writer holds everything anyway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    /// They are not.
+    No,
+    /// They are, once nobody else holds them. With [`Isolation::Serial`], whoever has changed them since it began makes it
+    /// run again; with [`Isolation::Held`], they are as they are then, and left out if they no longer meet the conditions.
+    Wait,
+    /// They are; those that somebody else holds are left out.
+    Skip,
+}
+
 enum DriverSession {
     Sqlite(sqlite::Session),
     Postgres(postgres::Session),
@@ -344,22 +392,22 @@ impl Tx {
     pub async fn query(&mut self, sql: &'static str, params: &[Value]) -> Result<Vec<Row>> {
         match &mut self.session {
             DriverSession::Sqlite(session) => session.query(sql, params),
-            DriverSession::Postgres(session) => session.query(sql, params, false).await,
+            DriverSession::Postgres(session) => session.query(sql, params, Hold::No).await,
         }
     }
 
-    /// Runs a `SELECT` without aggregates in a transaction that writes. The rows of its tables that it reads are this
-    /// transaction's alone until it ends: who wants to change or hold them waits, and whoever has changed them since it
-    /// began makes it run again. (Were they shared, those who hold them could keep others from ever changing them, and two
-    /// who hold them and then change them would wait for each other. A single writer holds everything anyway.)
-    pub async fn query_held(&mut self, sql: &'static str, params: &[Value]) -> Result<Vec<Row>> {
+    /// Runs queries of which none waits for another's rows; the rows of each. A server has all of them at once.
+    pub async fn query_each(&mut self, queries: &[Query]) -> Result<Vec<Vec<Row>>> {
         match &mut self.session {
-            DriverSession::Sqlite(session) => session.query(sql, params),
+            DriverSession::Sqlite(session) => {
+                queries.iter().map(|query| session.query(query.sql, &query.params)).collect()
+            }
             DriverSession::Postgres(session) => {
-                let rows = session.query(sql, params, true).await?;
+                let found = session.query_each(queries).await?;
                 // Who holds a row writes that down as well.
-                self.has_written |= !rows.is_empty();
-                Ok(rows)
+                let holds = |(query, rows): (&Query, &Vec<Row>)| query.hold != Hold::No && !rows.is_empty();
+                self.has_written |= queries.iter().zip(&found).any(holds);
+                Ok(found)
             }
         }
     }

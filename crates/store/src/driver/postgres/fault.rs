@@ -34,8 +34,10 @@ impl Fault {
     }
 
     fn classed(code: &SqlState, cause: String) -> Self {
-        // The last has no other transaction behind it: this process stood still for so long that the server ended its own.
-        const CONFLICTS: [SqlState; 3] = [
+        // One that deletes a row may meet another that refers to it and was made since it began. The last has no other
+        // transaction behind it: this process stood still for so long that the server ended its own.
+        const CONFLICTS: [SqlState; 4] = [
+            SqlState::FOREIGN_KEY_VIOLATION,
             SqlState::T_R_SERIALIZATION_FAILURE,
             SqlState::T_R_DEADLOCK_DETECTED,
             SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
@@ -132,7 +134,7 @@ mod tests {
             ("58030", "broken"),
             ("XX001", "broken"),
             ("23505", "taken"),
-            ("23503", "mistake"),
+            ("23503", "conflict"),
             ("22003", "mistake"),
             ("25001", "mistake"),
             ("42P01", "mistake"),

@@ -1,8 +1,8 @@
 //! PostgreSQL, and what speaks its protocol and its SQL: a pool of connections, each transaction in a task of its own.
 //!
 //! Transactions that write are `SERIALIZABLE` and run again when they lose a conflict, so what is written for SQLite's
-//! single writer holds here as well. Beyond standard SQL the server needs `ON CONFLICT`, `RETURNING`, `FOR NO KEY UPDATE`
-//! and advisory locks; `LISTEN` and `NOTIFY` are used where it has them.
+//! single writer holds here as well; those that hold all they rely on are `READ COMMITTED`. Beyond standard SQL the server
+//! needs `ON CONFLICT`, `RETURNING`, `FOR NO KEY UPDATE`, `SKIP LOCKED` and advisory locks; `LISTEN` and `NOTIFY` are used where it has them.
 
 mod address;
 mod contention;
@@ -33,7 +33,7 @@ use self::fault::Fault;
 pub use self::listen::Notifications;
 use self::session::Generation;
 pub(super) use self::session::Session;
-use super::{BoxFuture, DriverSession, Lane, Options, Side, Tx};
+use super::{BoxFuture, DriverSession, Isolation, Lane, Options, Side, Tx};
 use crate::patience::Patience;
 
 /// How long a commit may take after its caller has given up on it. One that waits for a standby cannot be undone, and
@@ -70,6 +70,8 @@ const SETTINGS_OF_NODES: &str = "SET statement_timeout = '5s'; SET lock_timeout 
 enum Mode {
     Read,
     Write,
+    /// Writes, and holds what it relies on.
+    Hold,
     /// Writes, and no other of this mode runs beside it in any process.
     Alone,
     /// Goes through a whole database, for as long as it takes.
@@ -85,14 +87,14 @@ impl Mode {
             Self::Write | Self::Alone | Self::Copy(Side::Destination) => {
                 "BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE"
             }
-            Self::Follow => "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
+            Self::Hold | Self::Follow => "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
         }
     }
 
     /// What is said on the connection before it begins, if anything. The connection is used for nothing else then.
     fn prepare(self) -> &'static [&'static str] {
         match self {
-            Self::Read | Self::Write | Self::Follow => &[],
+            Self::Read | Self::Write | Self::Hold | Self::Follow => &[],
             Self::Copy(_) => &[UNLIMITED],
             Self::Alone => &[UNLIMITED, LOCK],
         }
@@ -156,12 +158,22 @@ impl Postgres {
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    pub(super) async fn write<T, F>(&self, lane: Lane, name: &'static str, work: F) -> Result<T>
+    pub(super) async fn write<T, F>(
+        &self,
+        lane: Lane,
+        isolation: Isolation,
+        name: &'static str,
+        work: F,
+    ) -> Result<T>
     where
         F: for<'t> Fn(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + Sync + 'static,
         T: Send + 'static,
     {
-        self.run(lane, name, Mode::Write, self.shared.patience, work).await
+        let mode = match isolation {
+            Isolation::Serial => Mode::Write,
+            Isolation::Held => Mode::Hold,
+        };
+        self.run(lane, name, mode, self.shared.patience, work).await
     }
 
     pub(super) async fn read<T, F>(&self, lane: Lane, name: &'static str, work: F) -> Result<T>

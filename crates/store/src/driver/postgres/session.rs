@@ -1,7 +1,7 @@
 //! One connection and the transaction on it.
 
 use deadpool_postgres::Object;
-use futures_util::future::join;
+use futures_util::future::{join, try_join_all};
 use patron_core::{Error, Result};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -13,6 +13,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::fault::Fault;
 use super::value;
 use crate::driver::value::{Row, Value};
+use crate::driver::{Hold, Query};
 
 /// How long it may take to tell a server that nobody waits for it any more.
 const CANCEL_LIMIT: Duration = Duration::from_secs(1);
@@ -165,9 +166,16 @@ impl Session {
         &mut self,
         sql: &'static str,
         params: &[Value],
-        held: bool,
+        hold: Hold,
     ) -> Result<Vec<Row>> {
-        let outcome = self.try_query(sql, params, held).await;
+        let outcome = self.try_query(sql, params, hold).await;
+        self.noted(outcome)
+    }
+
+    /// All are sent before the first is answered.
+    pub(in crate::driver) async fn query_each(&mut self, queries: &[Query]) -> Result<Vec<Vec<Row>>> {
+        let each = queries.iter().map(|Query { sql, params, hold }| self.try_query(sql, params, *hold));
+        let outcome = try_join_all(each).await;
         self.noted(outcome)
     }
 
@@ -185,13 +193,13 @@ impl Session {
         connection.execute(&statement, &bound(&statement, params)?).await.map_err(|error| Fault::of(&error))
     }
 
-    async fn try_query(&self, sql: &'static str, params: &[Value], held: bool) -> Result<Vec<Row>, Fault> {
+    async fn try_query(&self, sql: &'static str, params: &[Value], hold: Hold) -> Result<Vec<Row>, Fault> {
         let connection = self.ready()?;
-        let statement = if held {
-            // Rows that refer to these may come and go meanwhile: their keys stay as they are.
-            connection.prepare_cached(&format!("{sql} FOR NO KEY UPDATE")).await
-        } else {
-            connection.prepare_cached(sql).await
+        // Rows that refer to those that are held may come and go meanwhile: their keys stay as they are.
+        let statement = match hold {
+            Hold::No => connection.prepare_cached(sql).await,
+            Hold::Wait => connection.prepare_cached(&format!("{sql} FOR NO KEY UPDATE")).await,
+            Hold::Skip => connection.prepare_cached(&format!("{sql} FOR NO KEY UPDATE SKIP LOCKED")).await,
         };
         let statement = statement.map_err(|error| Fault::of(&error))?;
         let rows = connection

@@ -10,7 +10,7 @@ mod postgres {
 
     use tokio::sync::Notify;
 
-    use crate::driver::{Database, Options, Value};
+    use crate::driver::{Database, Hold, Options, Query, Value};
 
     async fn open(url: &str) -> Database {
         Database::open(url, Options::default()).await.unwrap()
@@ -84,7 +84,8 @@ mod postgres {
         let gate = Session::holding(&url, "SELECT pg_advisory_xact_lock(42)");
         let holder = db.write("holder", |tx| {
             Box::pin(async move {
-                tx.query_held("SELECT n FROM t", &[]).await?;
+                let sql = "SELECT n FROM t";
+                tx.query_each(&[Query { sql, params: Vec::new(), hold: Hold::Wait }]).await?;
                 tx.query("SELECT 1 FROM pg_advisory_xact_lock(42)", &[]).await?;
                 tx.execute("INSERT INTO done VALUES (DEFAULT, 'holder')", &[]).await
             })

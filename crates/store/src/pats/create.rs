@@ -1,0 +1,343 @@
+//! Creation of PATs: those that are asked for at about the same time are made together.
+//!
+//! A server waits for the network at every statement and for the disk at every commit, so that creations one by one cost
+//! it many times what the rows do. One task therefore takes all that wait, up to [`AT_ONCE`], and makes in one transaction
+//! those of which nothing is in the way. Any other is sent back to its caller, who makes it alone: there it waits for whom
+//! it has to wait for, and is refused for what is wrong with it, without keeping its neighbours waiting.
+//!
+//! The transaction relies on what it holds and on nothing else (`Database::write_held`): first the credentials that
+//! ask and the owners; then it reads how many PATs the owners have, which nobody else adds to while it holds them.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::mem;
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+
+use patron_core::audit::{Action, Context, Event, Party};
+use patron_core::error::Detail;
+use patron_core::id::{IdentityId, PatId, TenantKey};
+use patron_core::pat::{NewPat, Pat, require_room};
+use patron_core::secret::{Secret, SecretHash};
+use patron_core::time::Timestamp;
+use patron_core::{Error, Result};
+use tokio::sync::oneshot;
+
+use super::{date, name_taken};
+use crate::audit::{self, Stamp};
+use crate::convert::json;
+use crate::driver::{Hold, Isolation, Query, Row, Tx, Value};
+use crate::insert::Insert;
+use crate::{Store, acting};
+
+/// How many are made in one transaction at most. Whoever waits for it waits for all of them.
+const AT_ONCE: usize = 64;
+
+/// What a creation needs beside the [`NewPat`] itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Creation {
+    /// Who will own it.
+    pub owner: IdentityId,
+    /// Whether the platform makes it.
+    pub managed: bool,
+    /// Unmanaged PATs that an owner may have; the setting `pat_limits.per_owner`.
+    pub per_owner: u32,
+}
+
+/// A PAT that is to be made.
+struct Wanted {
+    context: Context,
+    tenant: TenantKey,
+    creation: Creation,
+    new: NewPat,
+    hash: SecretHash,
+}
+
+/// Those that wait to be made.
+#[derive(Default)]
+pub(crate) struct Creations {
+    queue: Mutex<Queue>,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<Waiting>,
+    /// Whether there is a task that makes them.
+    is_served: bool,
+}
+
+struct Waiting {
+    wanted: Arc<Wanted>,
+    /// Takes the PAT, or `None` if it was not made and is to be made alone.
+    tell: oneshot::Sender<Result<Option<Pat>>>,
+}
+
+impl Creations {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Those that are made next, of whom somebody still waits for. When there are none, the task is over.
+    fn next(&self) -> Option<Vec<Waiting>> {
+        let mut queue = self.queue();
+        let mut next = Vec::new();
+        while next.len() < AT_ONCE
+            && let Some(waiting) = queue.waiting.pop_front()
+        {
+            if !waiting.tell.is_closed() {
+                next.push(waiting);
+            }
+        }
+        queue.is_served = !next.is_empty();
+        queue.is_served.then_some(next)
+    }
+}
+
+impl Store {
+    /// Makes a PAT and its secret. The secret is in the answer alone; the database gets its hash.
+    ///
+    /// # Errors
+    /// [`Detail::ReferenceNotFound`] when the owner is not there or not enabled, [`Detail::Limit`] when it has as
+    /// many as it may, [`Detail::Conflict`] when it has one of that name; [`Error::Unauthenticated`] when the credential
+    /// that asks is no longer what it was.
+    pub async fn create_pat(
+        &self,
+        context: Context,
+        tenant: TenantKey,
+        creation: Creation,
+        new: NewPat,
+    ) -> Result<(Pat, Secret)> {
+        let secret = Secret::generate(&self.entropy);
+        let hash = secret.hash();
+        let wanted = Arc::new(Wanted { context, tenant, creation, new, hash });
+        let made = match self.create_with_others(Arc::clone(&wanted)).await? {
+            Some(pat) => pat,
+            None => self.create_alone(wanted).await?,
+        };
+        Ok((made, secret))
+    }
+
+    async fn create_with_others(&self, wanted: Arc<Wanted>) -> Result<Option<Pat>> {
+        let (tell, told) = oneshot::channel();
+        let is_served = {
+            let mut queue = self.creations.queue();
+            queue.waiting.push_back(Waiting { wanted, tell });
+            mem::replace(&mut queue.is_served, true)
+        };
+        if !is_served {
+            // A task of its own: a caller that hangs up leaves nobody waiting.
+            tokio::spawn(serve(self.clone()));
+        }
+        told.await.map_err(|_| Error::unavailable("create_pats: the service is stopping"))?
+    }
+
+    async fn create_alone(&self, wanted: Arc<Wanted>) -> Result<Pat> {
+        let store = self.clone();
+        self.write_as(Isolation::Held, "create_pat", move |tx| {
+            let (store, wanted) = (store.clone(), Arc::clone(&wanted));
+            Box::pin(async move { insert_one(tx, &store, wanted, Hold::Wait).await })
+        })
+        .await
+    }
+}
+
+/// Makes those that wait, until none do.
+async fn serve(store: Store) {
+    while let Some(next) = store.creations.next() {
+        let (wanted, told): (Vec<_>, Vec<_>) = next.into_iter().map(|one| (one.wanted, one.tell)).unzip();
+        let (to_make, making) = (Arc::<[_]>::from(wanted), store.clone());
+        let made = store.write_as(Isolation::Held, "create_pats", move |tx| {
+            let (store, wanted) = (making.clone(), Arc::clone(&to_make));
+            Box::pin(async move { insert_all(tx, &store, &wanted, Hold::Skip).await })
+        });
+        let answers: Vec<Result<Option<Pat>>> = match made.await {
+            Ok(each) => each.into_iter().map(|one| Ok(one.ok())).collect(),
+            // Nobody knows whether they were made.
+            Err(Error::Unavailable { cause }) => {
+                told.iter().map(|_| Err(Error::unavailable(&cause))).collect()
+            }
+            // Nothing was kept: a single one may be at fault.
+            Err(_) => told.iter().map(|_| Ok(None)).collect(),
+        };
+        for (tell, answer) in told.into_iter().zip(answers) {
+            // Who has hung up meanwhile wants no answer.
+            let _ = tell.send(answer);
+        }
+    }
+}
+
+/// Makes a PAT in the transaction at hand.
+pub(crate) async fn insert(
+    tx: &mut Tx,
+    store: &Store,
+    context: &Context,
+    tenant: TenantKey,
+    creation: Creation,
+    new: NewPat,
+    hash: SecretHash,
+) -> Result<Pat> {
+    let wanted = Wanted { context: context.clone(), tenant, creation, new, hash };
+    insert_one(tx, store, Arc::new(wanted), Hold::Wait).await
+}
+
+async fn insert_one(tx: &mut Tx, store: &Store, wanted: Arc<Wanted>, hold: Hold) -> Result<Pat> {
+    let made = insert_all(tx, store, &[wanted], hold).await?;
+    made.into_iter().next().unwrap_or_else(|| Err(Error::internal("no outcome of a creation")))
+}
+
+static PATS: LazyLock<Insert> = LazyLock::new(|| {
+    let columns = "expiry_recorded, \
+                   created, id, tenant, owner, name, scope, secret_hash, managed, validity, expires, user_aware";
+    let then = "ON CONFLICT (tenant, owner, managed, name) DO NOTHING RETURNING id";
+    Insert::new(&format!("pats ({columns})"), 1, then)
+});
+
+/// Makes those PATs of which nothing is in the way, in the transaction at hand; what became of each. With
+/// [`Hold::Skip`], a credential or an owner that somebody else holds looks as if it were not there.
+async fn insert_all(
+    tx: &mut Tx,
+    store: &Store,
+    wanted: &[Arc<Wanted>],
+    hold: Hold,
+) -> Result<Vec<Result<Pat>>> {
+    let mut made = held(tx, store, wanted, hold).await?;
+    refuse_excess(tx, wanted, &mut made).await?;
+    refuse_taken(tx, wanted, &mut made).await?;
+    record(tx, store, wanted, &made).await?;
+    Ok(made)
+}
+
+/// Holds the credentials that ask and the owners: how the PATs are to be whose are as they must be.
+async fn held(tx: &mut Tx, store: &Store, wanted: &[Arc<Wanted>], hold: Hold) -> Result<Vec<Result<Pat>>> {
+    let now = store.clock.now();
+    let mut queries = Vec::with_capacity(2 * wanted.len());
+    for one in wanted {
+        queries.extend(acting::query(&one.context, now, hold));
+        let sql = "SELECT display_name FROM identities WHERE id = $1 AND tenant = $2 AND enabled = 1";
+        queries.push(Query { sql, params: vec![one.creation.owner.into(), one.tenant.into()], hold });
+    }
+    let mut found = tx.query_each(&queries).await?.into_iter();
+    let mut to_make = Vec::with_capacity(wanted.len());
+    for one in wanted {
+        let acts = match one.context.acting {
+            Some(_) => acting::judged(&one.context, &found.next().unwrap_or_default()),
+            None => Ok(()),
+        };
+        let owner = found.next().unwrap_or_default();
+        to_make.push(acts.and_then(|()| one.pat(PatId::random(&store.entropy), owner.first(), now)));
+    }
+    Ok(to_make)
+}
+
+impl Wanted {
+    /// How it is to be, with the row of its owner.
+    fn pat(&self, id: PatId, owner: Option<&Row>, now: Timestamp) -> Result<Pat> {
+        let Self { tenant, creation: Creation { owner: owner_id, managed, .. }, new, .. } = self;
+        let missing = || {
+            let text = format!("There is no enabled identity '{owner_id}'.");
+            Error::invalid(Detail::ReferenceNotFound, text)
+        };
+        Ok(Pat {
+            tenant: *tenant,
+            id,
+            owner: *owner_id,
+            owner_name: owner.ok_or_else(missing)?.text(0)?.to_owned(),
+            name: new.name.clone(),
+            scope: new.scope.clone(),
+            created: now,
+            last_used: None,
+            managed: *managed,
+            validity: new.validity,
+            expiry: new.expiry,
+            user_aware_token_never_expires: new.user_aware_token_never_expires,
+        })
+    }
+}
+
+/// Refuses those whose owners have as many as they may, and those that are asked for with an access token that was
+/// revoked while its PAT was waited for.
+async fn refuse_excess(tx: &mut Tx, wanted: &[Arc<Wanted>], made: &mut [Result<Pat>]) -> Result<()> {
+    let sql = "SELECT (SELECT COUNT(*) FROM pats WHERE tenant = $1 AND owner = $2 AND managed = 0), \
+               (SELECT COUNT(*) FROM revoked_tokens WHERE jti = $3 AND tenant = $1)";
+    let query = |one: &Wanted| {
+        let token = one.context.acting.as_ref().and_then(|acting| acting.means.token());
+        let params =
+            vec![one.tenant.into(), one.creation.owner.into(), token.map_or(Value::Null, Value::from)];
+        Query { sql, params, hold: Hold::No }
+    };
+    let going = || wanted.iter().zip(&*made).filter(|(_, made)| made.is_ok());
+    let queries: Vec<Query> = going().map(|(one, _)| query(one)).collect();
+    let found = tx.query_each(&queries).await?;
+    // Beside those that are there: what their neighbours add.
+    let mut added: HashMap<(TenantKey, IdentityId), usize> = HashMap::new();
+    let going = wanted.iter().zip(made).filter(|(_, made)| made.is_ok());
+    for ((one, made), rows) in going.zip(found) {
+        let row = rows.first().ok_or_else(|| Error::internal("a count has no row"))?;
+        let count = usize::try_from(row.int(0)?).map_err(Error::internal)?;
+        let Creation { owner, managed, per_owner } = one.creation;
+        let checked = match &one.context.acting {
+            Some(acting) if row.int(1)? > 0 => Err(acting::ended(acting)),
+            _ if managed => Ok(()),
+            _ => {
+                let added = added.entry((one.tenant, owner)).or_default();
+                *added += 1;
+                require_room(count + *added - 1, per_owner)
+            }
+        };
+        if let Err(refused) = checked {
+            *made = Err(refused);
+        }
+    }
+    Ok(())
+}
+
+/// Writes the rows, and refuses those whose names their owners have given already.
+async fn refuse_taken(tx: &mut Tx, wanted: &[Arc<Wanted>], made: &mut [Result<Pat>]) -> Result<()> {
+    let row = |pat: &Pat, hash: SecretHash| {
+        vec![
+            pat.created.into(),
+            pat.id.into(),
+            pat.tenant.into(),
+            pat.owner.into(),
+            pat.name.as_str().into(),
+            json(pat.scope.as_slice()),
+            hash.into(),
+            pat.managed.into(),
+            pat.validity.seconds().into(),
+            pat.expiry.date().into(),
+            pat.user_aware_token_never_expires.into(),
+        ]
+    };
+    let going = wanted.iter().zip(&*made);
+    let rows: Vec<Vec<Value>> =
+        going.filter_map(|(one, made)| made.as_ref().ok().map(|pat| row(pat, one.hash))).collect();
+    let written = PATS.returning(tx, &[0_i64.into()], &rows).await?;
+    let written: HashSet<PatId> =
+        written.iter().map(|row| row.fixed(0).map(PatId::from_bytes)).collect::<Result<_>>()?;
+    for made in made {
+        if let Ok(pat) = made
+            && !written.contains(&pat.id)
+        {
+            *made = Err(name_taken(&pat.name));
+        }
+    }
+    Ok(())
+}
+
+async fn record<'w>(
+    tx: &mut Tx,
+    store: &Store,
+    wanted: &'w [Arc<Wanted>],
+    made: &[Result<Pat>],
+) -> Result<()> {
+    let event = |pat: &Pat| {
+        Event::new(Action::PatCreated, Party::pat(pat.id, &pat.name))
+            .with("ownerId", pat.owner.to_string())
+            .with("scope", pat.scope.as_slice())
+            .with("expirationDate", date(pat.expiry))
+            .with("managed", pat.managed)
+    };
+    let made = wanted.iter().zip(made).filter_map(|(one, made)| made.as_ref().ok().map(|pat| (one, pat)));
+    let stamp =
+        |one: &'w Wanted, pat: &Pat| Stamp { tenant: pat.tenant, context: &one.context, now: pat.created };
+    let events: Vec<(Stamp<'_>, Event)> = made.map(|(one, pat)| (stamp(one, pat), event(pat))).collect();
+    audit::record_all(tx, store, events.iter().map(|(stamp, event)| (*stamp, event))).await
+}
