@@ -40,12 +40,13 @@ fn compare(
     table: &mut Table,
 ) -> Result<()> {
     let patron = bench.patron(Cores::Server, home)?;
-    // Owners from all over the table, not neighbours.
-    let creators = (0..CREATORS).map(|creator| creator * pats.owners / CREATORS);
-    let bearers: Vec<String> =
-        creators.map(|owner| bench.exchange(&patron, &pats.form(owner))).collect::<Result<_>>()?;
     let mut pair = Pair::default();
-    for _ in 0..bench.run.rounds {
+    for round in 0..u64::from(bench.run.rounds) {
+        // Owners from all over the table, not neighbours; others each round, for each makes as many PATs as some people
+        // together may have, and those that an owner has are counted whenever there is to be one more.
+        let creators = (0..CREATORS).map(|creator| creator * pats.owners / CREATORS + round);
+        let bearers: Vec<String> =
+            creators.map(|owner| bench.exchange(&patron, &pats.form(owner))).collect::<Result<_>>()?;
         pair.patron.push(all_create(bench, &patron, &bearers)?);
         pair.other.push(all_commit(bench, raw)?);
     }

@@ -13,10 +13,11 @@ use crate::driver::{Hold, Query, Row, Tx, Value};
 pub(crate) async fn judge(tx: &mut Tx, context: &Context, now: Timestamp) -> Result<()> {
     let Some(query) = query(context, now, Hold::Wait) else { return Ok(()) };
     let found = tx.query_each(&[query]).await?;
-    found.iter().try_for_each(|rows| judged(context, rows))
+    found.iter().try_for_each(|rows| judged(context, rows).map(drop))
 }
 
-/// What finds a credential that has neither ended nor lost anything; none for who needs no credential.
+/// What finds whose a credential is, by id and display name, if that has neither ended nor lost anything; none for who
+/// needs no credential.
 ///
 /// Where it waits and the transaction is [`Isolation::Held`](crate::driver::Isolation::Held), an access token that is
 /// revoked meanwhile goes unnoticed: that stands in a table of its own, which was read before, and is to be asked again.
@@ -24,7 +25,7 @@ pub(crate) fn query(context: &Context, now: Timestamp, hold: Hold) -> Option<Que
     let Acting { tenant, means, generation, levels } = context.acting.as_ref()?;
     Some(match means {
         Means::Pat { pat, token, pat_scopes } => {
-            let sql = "SELECT 1 FROM pats p JOIN identities i ON i.id = p.owner AND i.tenant = p.tenant \
+            let sql = "SELECT i.id, i.display_name FROM pats p JOIN identities i ON i.id = p.owner AND i.tenant = p.tenant \
                        WHERE p.id = $1 AND p.tenant = $7 AND (p.expires IS NULL OR p.expires >= $2) \
                        AND i.enabled = 1 AND i.generation = $3 AND i.levels = $4 \
                        AND p.scope = COALESCE($5, p.scope) \
@@ -42,7 +43,7 @@ pub(crate) fn query(context: &Context, now: Timestamp, hold: Hold) -> Option<Que
         }
         Means::Session(hash) => {
             // How long it may live was asked a moment ago, when the request came in.
-            let sql = "SELECT 1 FROM sessions s JOIN identities i ON i.id = s.identity AND i.tenant = s.tenant \
+            let sql = "SELECT i.id, i.display_name FROM sessions s JOIN identities i ON i.id = s.identity AND i.tenant = s.tenant \
                        WHERE s.hash = $1 AND s.tenant = $2 AND i.enabled = 1 AND s.generation = i.generation \
                        AND i.generation = $3 AND i.levels = $4";
             let params = vec![(*hash).into(), (*tenant).into(), (*generation).into(), json(levels)];
@@ -51,11 +52,11 @@ pub(crate) fn query(context: &Context, now: Timestamp, hold: Hold) -> Option<Que
     })
 }
 
-/// What [`query`] has found says.
-pub(crate) fn judged(context: &Context, found: &[Row]) -> Result<()> {
-    match &context.acting {
-        Some(acting) if found.is_empty() => Err(ended(acting)),
-        _ => Ok(()),
+/// Whose the credential is, by what [`query`] has found; nobody's where none is needed.
+pub(crate) fn judged<'r>(context: &Context, found: &'r [Row]) -> Result<Option<&'r Row>> {
+    match (&context.acting, found.first()) {
+        (Some(acting), None) => Err(ended(acting)),
+        (_, whose) => Ok(whose),
     }
 }
 

@@ -4,7 +4,7 @@ use std::iter;
 
 use patron_core::Result;
 
-use crate::driver::{Row, Tx, Value};
+use crate::driver::{Hold, Query, Row, Tx, Value};
 
 /// Rows of one statement at most, as a power of two. Fifteen columns of so many rows are a thousand parameters, which
 /// every engine takes.
@@ -54,11 +54,9 @@ impl Insert {
         shared: &[Value],
         rows: &[Vec<Value>],
     ) -> Result<Vec<Row>> {
-        let mut returned = Vec::with_capacity(rows.len());
-        for (sql, values) in self.statements(shared, rows) {
-            returned.extend(tx.query(sql, &values).await?);
-        }
-        Ok(returned)
+        let statements = self.statements(shared, rows);
+        let queries = statements.map(|(sql, params)| Query { sql, params, hold: Hold::No });
+        Ok(tx.query_each(&queries.collect::<Vec<_>>()).await?.into_iter().flatten().collect())
     }
 
     fn statements(

@@ -9,7 +9,6 @@
 //! ask and the owners; then it reads how many PATs the owners have, which nobody else adds to while it holds them.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::mem;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use patron_core::audit::{Action, Context, Event, Party};
@@ -24,12 +23,15 @@ use tokio::sync::oneshot;
 use super::{date, name_taken};
 use crate::audit::{self, Stamp};
 use crate::convert::json;
-use crate::driver::{Hold, Isolation, Query, Row, Tx, Value};
+use crate::driver::{Hold, Isolation, Query, Tx, Value};
 use crate::insert::Insert;
 use crate::{Store, acting};
 
 /// How many are made in one transaction at most. Whoever waits for it waits for all of them.
 const AT_ONCE: usize = 64;
+
+/// How many tasks make them at most: while one waits for its commit, another goes on.
+const TASKS: usize = 3;
 
 /// What a creation needs beside the [`NewPat`] itself.
 #[derive(Debug, Clone, Copy)]
@@ -60,8 +62,8 @@ pub(crate) struct Creations {
 #[derive(Default)]
 struct Queue {
     waiting: VecDeque<Waiting>,
-    /// Whether there is a task that makes them.
-    is_served: bool,
+    /// How many tasks there are that make them.
+    tasks: usize,
 }
 
 struct Waiting {
@@ -86,8 +88,11 @@ impl Creations {
                 next.push(waiting);
             }
         }
-        queue.is_served = !next.is_empty();
-        queue.is_served.then_some(next)
+        if next.is_empty() {
+            queue.tasks -= 1;
+            return None;
+        }
+        Some(next)
     }
 }
 
@@ -120,7 +125,9 @@ impl Store {
         let is_served = {
             let mut queue = self.creations.queue();
             queue.waiting.push_back(Waiting { wanted, tell });
-            mem::replace(&mut queue.is_served, true)
+            let is_served = queue.tasks >= TASKS;
+            queue.tasks += usize::from(!is_served);
+            is_served
         };
         if !is_served {
             // A task of its own: a caller that hangs up leaves nobody waiting.
@@ -208,38 +215,46 @@ async fn insert_all(
 /// Holds the credentials that ask and the owners: how the PATs are to be whose are as they must be.
 async fn held(tx: &mut Tx, store: &Store, wanted: &[Arc<Wanted>], hold: Hold) -> Result<Vec<Result<Pat>>> {
     let now = store.clock.now();
-    let mut queries = Vec::with_capacity(2 * wanted.len());
+    let asking: Vec<Query> = wanted.iter().filter_map(|one| acting::query(&one.context, now, hold)).collect();
+    let mut asking = tx.query_each(&asking).await?.into_iter();
+    let mut names: Vec<Result<Option<String>>> = Vec::with_capacity(wanted.len());
     for one in wanted {
-        queries.extend(acting::query(&one.context, now, hold));
+        let found = one.context.acting.as_ref().and_then(|_| asking.next()).unwrap_or_default();
+        names.push(acting::judged(&one.context, &found).and_then(|whose| match whose {
+            // Who makes a PAT for itself is held with its credential.
+            Some(row) if row.fixed(0)? == *one.creation.owner.as_bytes() => Ok(Some(row.text(1)?.to_owned())),
+            _ => Ok(None),
+        }));
+    }
+    let is_other = |name: &Result<Option<String>>| matches!(name, Ok(None));
+    let owner = |one: &Wanted| {
         let sql = "SELECT display_name FROM identities WHERE id = $1 AND tenant = $2 AND enabled = 1";
-        queries.push(Query { sql, params: vec![one.creation.owner.into(), one.tenant.into()], hold });
+        Query { sql, params: vec![one.creation.owner.into(), one.tenant.into()], hold }
+    };
+    let others = wanted.iter().zip(&names).filter(|(_, name)| is_other(name)).map(|(one, _)| owner(one));
+    let found = tx.query_each(&others.collect::<Vec<_>>()).await?;
+    for (name, rows) in names.iter_mut().filter(|name| is_other(name)).zip(found) {
+        *name = rows.first().map(|row| row.text(0).map(str::to_owned)).transpose();
     }
-    let mut found = tx.query_each(&queries).await?.into_iter();
-    let mut to_make = Vec::with_capacity(wanted.len());
-    for one in wanted {
-        let acts = match one.context.acting {
-            Some(_) => acting::judged(&one.context, &found.next().unwrap_or_default()),
-            None => Ok(()),
-        };
-        let owner = found.next().unwrap_or_default();
-        to_make.push(acts.and_then(|()| one.pat(PatId::random(&store.entropy), owner.first(), now)));
-    }
-    Ok(to_make)
+    let pat = |(one, name): (&Arc<Wanted>, Result<Option<String>>)| {
+        one.pat(PatId::random(&store.entropy), name?, now)
+    };
+    Ok(wanted.iter().zip(names).map(pat).collect())
 }
 
 impl Wanted {
-    /// How it is to be, with the row of its owner.
-    fn pat(&self, id: PatId, owner: Option<&Row>, now: Timestamp) -> Result<Pat> {
-        let Self { tenant, creation: Creation { owner: owner_id, managed, .. }, new, .. } = self;
+    /// How it is to be, if its owner was found, whose name is given.
+    fn pat(&self, id: PatId, owner_name: Option<String>, now: Timestamp) -> Result<Pat> {
+        let Self { tenant, creation: Creation { owner, managed, .. }, new, .. } = self;
         let missing = || {
-            let text = format!("There is no enabled identity '{owner_id}'.");
+            let text = format!("There is no enabled identity '{owner}'.");
             Error::invalid(Detail::ReferenceNotFound, text)
         };
         Ok(Pat {
             tenant: *tenant,
             id,
-            owner: *owner_id,
-            owner_name: owner.ok_or_else(missing)?.text(0)?.to_owned(),
+            owner: *owner,
+            owner_name: owner_name.ok_or_else(missing)?,
             name: new.name.clone(),
             scope: new.scope.clone(),
             created: now,
