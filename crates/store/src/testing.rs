@@ -70,6 +70,12 @@ impl Fixture {
         Self { store, clock, tenant: TenantKey(0), engine, url, _directory: directory }
     }
 
+    /// The same database as another process has it.
+    pub(crate) async fn another_store(&self) -> Store {
+        let clock = self.clock.clone();
+        Store::open_as_it_is(&self.url, clock.clone(), Arc::new(Counter), clock).await.unwrap()
+    }
+
     /// Runs a statement that is none of Patron's; the number of rows that it changed.
     pub(crate) async fn execute(&self, sql: &'static str, params: &[Value]) -> Result<u64> {
         let params = params.to_vec();

@@ -356,3 +356,6 @@ async fn record<'w>(
     let events: Vec<(Stamp<'_>, Event)> = made.map(|(one, pat)| (stamp(one, pat), event(pat))).collect();
     audit::record_all(tx, store, events.iter().map(|(stamp, event)| (*stamp, event))).await
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,11 @@
 //! One connection to a SQLite file: how it is opened, what runs on it, and what its errors mean.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::thread;
 use std::time::Duration;
 
@@ -10,7 +13,7 @@ use patron_core::{Error, Result};
 use rusqlite::config::DbConfig;
 use rusqlite::functions::{self, FunctionFlags};
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
-use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, ffi};
+use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, Statement, ffi};
 
 use super::wal_index::{Header, WalIndex};
 use crate::driver::value::{Row, Value};
@@ -395,7 +398,7 @@ impl Session {
 /// A statement with `$n` bound to `params[n - 1]`.
 fn prepare<'c>(
     connection: &'c Connection,
-    sql: &str,
+    sql: &'static str,
     params: &[Value],
     read_only: bool,
 ) -> Result<CachedStatement<'c>, Fault> {
@@ -407,16 +410,36 @@ fn prepare<'c>(
     if count != params.len() {
         return Err(Fault::Mistake(format!("{count} placeholders and {} parameters", params.len())));
     }
-    // SQLite numbers the names as it meets them: `$2` may be its first.
-    for index in 1..=count {
-        let number =
-            statement.parameter_name(index).and_then(|name| name.strip_prefix('$')?.parse::<usize>().ok());
-        let Some(value) = number.and_then(|number| params.get(number.checked_sub(1)?)) else {
-            return Err(Fault::Mistake(format!("placeholders other than $1 to ${count}")));
-        };
-        statement.raw_bind_parameter(index, value).map_err(|error| Fault::bound(&error))?;
+    for (index, place) in (1..).zip(places(sql, &statement)?.iter()) {
+        statement.raw_bind_parameter(index, &params[*place]).map_err(|error| Fault::bound(&error))?;
     }
     Ok(statement)
+}
+
+/// The parameters that a statement's placeholders take, in the placeholders' order.
+type Places = Rc<[usize]>;
+
+thread_local! {
+    /// What [`places`] has found, by the addresses of texts that are never given back.
+    static PLACES: RefCell<HashMap<(usize, usize), Places>> = RefCell::default();
+}
+
+/// Which of the parameters each of SQLite's placeholders takes. It numbers the names as it meets them, so that `$2` may be
+/// its first, and goes through all of them to tell one: that is asked once.
+fn places(sql: &'static str, statement: &Statement<'_>) -> Result<Places, Fault> {
+    let key = (sql.as_ptr().addr(), sql.len());
+    if let Some(known) = PLACES.with_borrow(|known| known.get(&key).map(Rc::clone)) {
+        return Ok(known);
+    }
+    let count = statement.parameter_count();
+    let place = |index| {
+        let number = statement.parameter_name(index)?.strip_prefix('$')?.parse::<usize>().ok()?;
+        number.checked_sub(1).filter(|place| *place < count)
+    };
+    let places: Option<Places> = (1..=count).map(place).collect();
+    let places = places.ok_or_else(|| Fault::Mistake(format!("placeholders other than $1 to ${count}")))?;
+    PLACES.with_borrow_mut(|known| known.insert(key, Rc::clone(&places)));
+    Ok(places)
 }
 
 fn value(row: &rusqlite::Row<'_>, column: usize) -> Result<Value, Fault> {
