@@ -23,6 +23,7 @@ pub mod sessions;
 pub mod tenants;
 #[cfg(test)]
 mod testing;
+mod together;
 pub mod tokens;
 pub mod transfer;
 
@@ -36,7 +37,8 @@ use crate::changes::{Basis, Place};
 use crate::driver::{BoxFuture, Database, Isolation, Lane, Options, Tx};
 use crate::migrate::{MigrateError, Migration};
 use crate::nodes::{Progress, Registration};
-use crate::pats::Creations;
+use crate::pats::{CREATIONS, Creations, LOOK_UPS, LookUps};
+use crate::together::Together;
 
 macro_rules! migrations {
     ($engine:literal: $($version:literal $name:literal),*) => {
@@ -67,6 +69,7 @@ pub struct Store {
     steady: Arc<dyn SteadyClock>,
     progress: Arc<Progress>,
     creations: Arc<Creations>,
+    look_ups: Arc<LookUps>,
 }
 
 impl Store {
@@ -97,7 +100,8 @@ impl Store {
         steady: Arc<dyn SteadyClock>,
     ) -> Result<Self, OpenError> {
         let db = Database::open(url, Options::default()).await.map_err(|e| OpenError::new(&e))?;
-        Ok(Self { db, clock, entropy, steady, progress: Arc::default(), creations: Arc::default() })
+        let (creations, look_ups) = (Arc::new(Together::new(CREATIONS)), Arc::new(Together::new(LOOK_UPS)));
+        Ok(Self { db, clock, entropy, steady, progress: Arc::default(), creations, look_ups })
     }
 
     async fn migrate(&self) -> Result<(), MigrateError> {

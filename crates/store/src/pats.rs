@@ -54,8 +54,9 @@ pub mod search;
 mod used;
 
 pub use create::Creation;
-pub(crate) use create::{Creations, insert};
+pub(crate) use create::{CREATIONS, Creations, insert};
 pub use credential::Credential;
+pub(crate) use credential::{LOOK_UPS, LookUps};
 pub use list::Selection;
 
 fn pat(row: &Row) -> Result<Pat> {

@@ -1,15 +1,15 @@
 //! Creation of PATs: those that are asked for at about the same time are made together.
 //!
 //! A server waits for the network at every statement and for the disk at every commit, so that creations one by one cost
-//! it many times what the rows do. One task therefore takes all that wait, up to [`AT_ONCE`], and makes in one transaction
-//! those of which nothing is in the way. Any other is sent back to its caller, who makes it alone: there it waits for whom
-//! it has to wait for, and is refused for what is wrong with it, without keeping its neighbours waiting.
+//! it many times what the rows do. So those that wait are made [`together`](crate::together), in one transaction, if nothing
+//! is in their way. Any other is made alone after that: there it waits for whom it has to wait for, and is refused for what
+//! is wrong with it, without keeping its neighbours waiting.
 //!
 //! The transaction relies on what it holds and on nothing else (`Database::write_held`): first the credentials that
 //! ask and the owners; then it reads how many PATs the owners have, which nobody else adds to while it holds them.
 
-use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, LazyLock};
 
 use patron_core::audit::{Action, Context, Event, Party};
 use patron_core::error::Detail;
@@ -18,20 +18,14 @@ use patron_core::pat::{NewPat, Pat, require_room};
 use patron_core::secret::{Secret, SecretHash};
 use patron_core::time::Timestamp;
 use patron_core::{Error, Result};
-use tokio::sync::oneshot;
 
 use super::{date, name_taken};
 use crate::audit::{self, Stamp};
 use crate::convert::json;
 use crate::driver::{Hold, Isolation, Query, Tx, Value};
 use crate::insert::Insert;
+use crate::together::{self, Bounds, Together};
 use crate::{Store, acting};
-
-/// How many are made in one transaction at most. Whoever waits for it waits for all of them.
-const AT_ONCE: usize = 64;
-
-/// How many tasks make them at most: while one waits for its commit, another goes on.
-const TASKS: usize = 3;
 
 /// What a creation needs beside the [`NewPat`] itself.
 #[derive(Debug, Clone, Copy)]
@@ -45,7 +39,7 @@ pub struct Creation {
 }
 
 /// A PAT that is to be made.
-struct Wanted {
+pub(crate) struct Wanted {
     context: Context,
     tenant: TenantKey,
     creation: Creation,
@@ -53,48 +47,11 @@ struct Wanted {
     hash: SecretHash,
 }
 
-/// Those that wait to be made.
-#[derive(Default)]
-pub(crate) struct Creations {
-    queue: Mutex<Queue>,
-}
+/// Those that wait to be made. The answer is the PAT, or `None` if it was not made and is to be made alone.
+pub(crate) type Creations = Together<Arc<Wanted>, Result<Option<Pat>>>;
 
-#[derive(Default)]
-struct Queue {
-    waiting: VecDeque<Waiting>,
-    /// How many tasks there are that make them.
-    tasks: usize,
-}
-
-struct Waiting {
-    wanted: Arc<Wanted>,
-    /// Takes the PAT, or `None` if it was not made and is to be made alone.
-    tell: oneshot::Sender<Result<Option<Pat>>>,
-}
-
-impl Creations {
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Those that are made next, of whom somebody still waits for. When there are none, the task is over.
-    fn next(&self) -> Option<Vec<Waiting>> {
-        let mut queue = self.queue();
-        let mut next = Vec::new();
-        while next.len() < AT_ONCE
-            && let Some(waiting) = queue.waiting.pop_front()
-        {
-            if !waiting.tell.is_closed() {
-                next.push(waiting);
-            }
-        }
-        if next.is_empty() {
-            queue.tasks -= 1;
-            return None;
-        }
-        Some(next)
-    }
-}
+/// Whoever waits for a transaction waits for all that are made in it.
+pub(crate) const CREATIONS: Bounds = Bounds { name: "create_pats", at_once: 64, tasks: 3 };
 
 impl Store {
     /// Makes a PAT and its secret. The secret is in the answer alone; the database gets its hash.
@@ -121,19 +78,8 @@ impl Store {
     }
 
     async fn create_with_others(&self, wanted: Arc<Wanted>) -> Result<Option<Pat>> {
-        let (tell, told) = oneshot::channel();
-        let is_served = {
-            let mut queue = self.creations.queue();
-            queue.waiting.push_back(Waiting { wanted, tell });
-            let is_served = queue.tasks >= TASKS;
-            queue.tasks += usize::from(!is_served);
-            is_served
-        };
-        if !is_served {
-            // A task of its own: a caller that hangs up leaves nobody waiting.
-            tokio::spawn(serve(self.clone()));
-        }
-        told.await.map_err(|_| Error::unavailable("create_pats: the service is stopping"))?
+        let store = self.clone();
+        self.creations.ask(wanted, move |wanted| create_all(store.clone(), wanted)).await?
     }
 
     async fn create_alone(&self, wanted: Arc<Wanted>) -> Result<Pat> {
@@ -146,28 +92,18 @@ impl Store {
     }
 }
 
-/// Makes those that wait, until none do.
-async fn serve(store: Store) {
-    while let Some(next) = store.creations.next() {
-        let (wanted, told): (Vec<_>, Vec<_>) = next.into_iter().map(|one| (one.wanted, one.tell)).unzip();
-        let (to_make, making) = (Arc::<[_]>::from(wanted), store.clone());
-        let made = store.write_as(Isolation::Held, "create_pats", move |tx| {
-            let (store, wanted) = (making.clone(), Arc::clone(&to_make));
-            Box::pin(async move { insert_all(tx, &store, &wanted, Hold::Skip).await })
-        });
-        let answers: Vec<Result<Option<Pat>>> = match made.await {
-            Ok(each) => each.into_iter().map(|one| Ok(one.ok())).collect(),
-            // Nobody knows whether they were made.
-            Err(Error::Unavailable { cause }) => {
-                told.iter().map(|_| Err(Error::unavailable(&cause))).collect()
-            }
-            // Nothing was kept: a single one may be at fault.
-            Err(_) => told.iter().map(|_| Ok(None)).collect(),
-        };
-        for (tell, answer) in told.into_iter().zip(answers) {
-            // Who has hung up meanwhile wants no answer.
-            let _ = tell.send(answer);
-        }
+async fn create_all(store: Store, wanted: Vec<Arc<Wanted>>) -> Vec<Result<Option<Pat>>> {
+    let (many, wanted, making) = (wanted.len(), Arc::<[_]>::from(wanted), store.clone());
+    let made = store.write_as(Isolation::Held, CREATIONS.name, move |tx| {
+        let (store, wanted) = (making.clone(), Arc::clone(&wanted));
+        Box::pin(async move { insert_all(tx, &store, &wanted, Hold::Skip).await })
+    });
+    match made.await {
+        Ok(each) => each.into_iter().map(|one| Ok(one.ok())).collect(),
+        // Nobody knows whether they were made.
+        Err(error @ Error::Unavailable { .. }) => together::lost(many, &error),
+        // Nothing was kept: a single one may be at fault.
+        Err(_) => (0..many).map(|_| Ok(None)).collect(),
     }
 }
 

@@ -12,8 +12,9 @@ use patron_core::{Error, Result};
 
 use crate::Store;
 use crate::convert;
-use crate::driver::Row;
+use crate::driver::{Hold, Query, Row, Tx};
 use crate::identities::{IDENTITY_COLUMNS, identity};
+use crate::together::{self, Bounds, Together};
 
 /// A PAT and the hash of its secret; or what is left of a deleted one.
 #[derive(Clone)]
@@ -60,28 +61,54 @@ fn present(row: &Row) -> Result<Credential> {
     })
 }
 
+/// Those who look for a PAT.
+pub(crate) type LookUps = Together<PatId, Result<Option<Credential>>>;
+
+/// As many tasks as there are threads that read a file: each may wait for the disk.
+pub(crate) const LOOK_UPS: Bounds = Bounds { name: "credentials", at_once: 32, tasks: 4 };
+
 impl Store {
     /// The PAT of this id in any tenant, with the hash of its secret and its owner: for authentication alone.
     pub async fn credential(&self, id: PatId) -> Result<Option<Credential>> {
-        self.read("credential", move |tx| {
-            Box::pin(async move {
-                // The owner's columns first, in the order of `identity`.
-                let sql = "SELECT i.tenant, i.id, i.name, i.display_name, i.first_name, i.last_name, i.email, \
-                           i.levels, i.enabled, i.generation, i.created, p.id, p.managed, p.validity, p.expires, \
-                           p.scope, p.last_used, p.secret_hash \
-                           FROM pats p JOIN identities i ON i.id = p.owner AND i.tenant = p.tenant WHERE p.id = $1";
-                if let Some(row) = tx.query_opt(sql, &[id.into()]).await? {
-                    return present(&row).map(Some);
-                }
-                let sql = "SELECT tenant, secret_hash FROM deleted_pats WHERE id = $1";
-                let row = tx.query_opt(sql, &[id.into()]).await?;
-                row.map(|row| {
-                    let hash = SecretHash::from_bytes(row.fixed(1)?);
-                    Ok(Credential::Deleted { tenant: TenantKey(row.int(0)?), hash })
-                })
-                .transpose()
-            })
-        })
-        .await
+        let store = self.clone();
+        self.look_ups.ask(id, move |ids| credentials(store.clone(), ids)).await?
     }
+}
+
+async fn credentials(store: Store, ids: Vec<PatId>) -> Vec<Result<Option<Credential>>> {
+    let (many, ids) = (ids.len(), Arc::<[_]>::from(ids));
+    let found = store.read(LOOK_UPS.name, move |tx| {
+        let ids = Arc::clone(&ids);
+        Box::pin(async move { find_all(tx, &ids).await })
+    });
+    match found.await {
+        Ok(found) => found,
+        Err(error) => together::lost(many, &error),
+    }
+}
+
+/// What there is of each id. What cannot be read of one is no fault of the others.
+async fn find_all(tx: &mut Tx, ids: &[PatId]) -> Result<Vec<Result<Option<Credential>>>> {
+    let query = |sql| move |id: &PatId| Query { sql, params: vec![(*id).into()], hold: Hold::No };
+    // The owner's columns first, in the order of `identity`.
+    let sql = "SELECT i.tenant, i.id, i.name, i.display_name, i.first_name, i.last_name, i.email, \
+               i.levels, i.enabled, i.generation, i.created, p.id, p.managed, p.validity, p.expires, \
+               p.scope, p.last_used, p.secret_hash \
+               FROM pats p JOIN identities i ON i.id = p.owner AND i.tenant = p.tenant WHERE p.id = $1";
+    let queries: Vec<Query> = ids.iter().map(query(sql)).collect();
+    let rows = tx.query_each(&queries).await?;
+    let mut found: Vec<_> = rows.iter().map(|rows| rows.first().map(present).transpose()).collect();
+    let is_missing = |found: &Result<Option<Credential>>| matches!(found, Ok(None));
+    let missing = ids.iter().zip(&found).filter(|(_, found)| is_missing(found)).map(|(id, _)| id);
+    let queries: Vec<Query> =
+        missing.map(query("SELECT tenant, secret_hash FROM deleted_pats WHERE id = $1")).collect();
+    let rows = tx.query_each(&queries).await?;
+    for (found, rows) in found.iter_mut().filter(|found| is_missing(found)).zip(rows) {
+        *found = rows.first().map(deleted).transpose();
+    }
+    Ok(found)
+}
+
+fn deleted(row: &Row) -> Result<Credential> {
+    Ok(Credential::Deleted { tenant: TenantKey(row.int(0)?), hash: SecretHash::from_bytes(row.fixed(1)?) })
 }
