@@ -2,6 +2,7 @@
 
 use patron_core::clock::Entropy;
 use patron_core::secret::Secret;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// So many tokens of so many owners.
@@ -93,9 +94,9 @@ pub(crate) enum Popularity {
 }
 
 impl Popularity {
-    /// The numbers of so many tokens that are asked for, one after the other.
-    pub(crate) fn draw(self, pats: Pats, times: u64) -> impl Iterator<Item = u64> {
-        (0..times).map(move |turn| {
+    /// The numbers of the tokens that are asked for in these turns, one after the other.
+    pub(crate) fn draw(self, pats: Pats, turns: Range<u64>) -> impl Iterator<Item = u64> {
+        turns.map(move |turn| {
             let chance = unit(turn ^ 0x5EED << 40);
             let rank = match self {
                 Self::Uniform => whole(chance * fraction(pats.count)),
@@ -141,7 +142,7 @@ mod tests {
     fn the_popular_are_asked_for_more_often() {
         let count = |popularity: Popularity| {
             let mut times = vec![0_u32; 1_000];
-            for number in popularity.draw(SOME, 100_000) {
+            for number in popularity.draw(SOME, 0..100_000) {
                 times[usize::try_from(number).unwrap()] += 1;
             }
             times.sort_unstable_by(|one, other| other.cmp(one));

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufWriter, Write as _};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use axum::body::Bytes;
@@ -77,9 +78,9 @@ impl Place {
         name: &str,
         pats: Pats,
         popularity: Popularity,
-        times: u64,
+        turns: Range<u64>,
     ) -> Result<PathBuf> {
-        self.lines(name, popularity.draw(pats, times).map(|number| pats.form(number)))
+        self.lines(name, popularity.draw(pats, turns).map(|number| pats.form(number)))
     }
 
     /// An access token for this form, and all that was answered with it.

@@ -17,6 +17,8 @@ use crate::{Failure, Result, database, now, now_seconds};
 
 /// Lines that requests are drawn from where there are many tokens: some are drawn twice in a minute, one in ten.
 const DRAWN: u64 = 3_000_000;
+/// Requests that have come before, where what is popular is in memory: others, drawn alike. An hour has more of them.
+const BEFORE: u64 = 1_500_000;
 
 /// The 99th percentile of an exchange's latency at half the rate that the server can do.
 pub(super) fn latency(bench: &Bench<'_>, home: &Home, table: &mut Table) -> Result<()> {
@@ -60,14 +62,14 @@ pub(super) fn growth(bench: &Bench<'_>, table: &mut Table) -> Result<()> {
     drop(patron);
 
     for (popularity, least) in [(Popularity::Zipf, 0.9), (Popularity::Uniform, 0.5)] {
-        let few_forms = bench.forms("few.txt", few, popularity, few.count)?;
-        let many_forms = bench.forms("many.txt", many, popularity, DRAWN)?;
+        let few_forms = bench.forms("few.txt", few, popularity, 0..few.count)?;
+        let many_forms = bench.forms("many.txt", many, popularity, 0..DRAWN)?;
         let patron = bench.patron(Cores::Server, &home)?;
         let small = bench.patron(Cores::Server, &few_home)?;
         let many_load = bench.forms_at(&patron, "/oauth/token", &many_forms, 64);
         if popularity == Popularity::Zipf {
-            // What is popular is in memory, as it is after an hour.
-            bench.oha.run(Cores::Load, &Load { until: Until::Requests(200_000), ..many_load.clone() }, 0)?;
+            let before = bench.forms("before.txt", many, popularity, DRAWN..DRAWN + BEFORE)?;
+            bench.warm(&patron, &before, BEFORE)?;
         }
         let mut pair = Pair::default();
         for _ in 0..bench.run.rounds {

@@ -49,8 +49,11 @@ pub const CONNECTIONS: u32 = 10_000;
 pub const CONNECTIONS_PER_ADDRESS: u32 = 1_000;
 /// PATs, identities and verified access tokens that are expected in memory, each.
 pub const CACHED: usize = 100_000;
-/// Bytes that PATs, identities and verified access tokens may take in memory, each.
-pub const CACHED_BYTES: u64 = 64 * 1024 * 1024;
+/// What PATs, identities and verified access tokens may take in memory together, in MiB, by default.
+pub const CACHE_MEBIBYTES: u32 = 232;
+/// How much of that is for each of them, in hundredths. An exchange needs a PAT and its owner, who has others; whoever
+/// asks about an access token asks about those of the last twelve hours at most.
+pub const CACHE_SHARES: [u64; 3] = [48, 31, 21];
 /// Client ids and addresses that a limiter keeps count of, each; and as many that other nodes have counted.
 pub const COUNTED: usize = 100_000;
 /// How often a node publishes what it has counted and reads what the others have.

@@ -33,7 +33,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::config::Settings;
 use crate::keys::{Claims, KeyRing, MasterKey};
-use crate::limits::{CACHED, CACHED_BYTES, FORGOTTEN_QUICKLY};
+use crate::limits::{CACHE_SHARES, CACHED, FORGOTTEN_QUICKLY};
 use crate::trust::Trust;
 
 /// A tenant as requests see it.
@@ -103,24 +103,24 @@ impl PresentPat {
     }
 }
 
-/// What is kept of one kind: at most [`CACHED_BYTES`], however large or small its entries are.
+/// What is kept of one kind: at most so many bytes, however large or small its entries are.
 type Bounded<K, V> = Cache<K, Arc<V>, InBytes>;
 
-fn bounded<K: Eq + std::hash::Hash, V: Sized>() -> Bounded<K, V>
+fn bounded<K: Eq + std::hash::Hash, V: Sized>(bytes: u64) -> Bounded<K, V>
 where
     InBytes: Weighter<K, Arc<V>>,
 {
-    Cache::with_weighter(CACHED, CACHED_BYTES, InBytes)
+    Cache::with_weighter(CACHED, bytes, InBytes)
 }
 
 /// Weighs entries by what they take in memory, near enough: a PAT's scopes may be 25 KiB or none.
 #[derive(Clone, Copy)]
 struct InBytes;
 
-/// What an entry takes beside its texts.
-const ENTRY_BYTES: usize = 768;
-/// The same of a PAT, which has none but its scopes.
+/// What a PAT takes beside its scopes, an identity beside its texts, and an access token's claims beside theirs.
 const PAT_BYTES: usize = 256;
+const IDENTITY_BYTES: usize = 384;
+const CLAIMS_BYTES: usize = 768;
 /// Lists of scopes that PATs share, and how many bytes each may have with the spaces between: some 6 MB if somebody fills
 /// them.
 const SHARED_SCOPES: usize = 1_000;
@@ -128,8 +128,8 @@ const SHARED_BYTES: usize = 256;
 /// What a text in a list takes beside its letters: its place in the list and the allocator's share.
 const LISTED_BYTES: usize = 48;
 
-fn bytes(texts: usize) -> u64 {
-    u64::try_from(ENTRY_BYTES + texts).unwrap_or(u64::MAX)
+fn bytes(entry: usize, texts: usize) -> u64 {
+    u64::try_from(entry + texts).unwrap_or(u64::MAX)
 }
 
 fn listed(texts: &[String]) -> usize {
@@ -140,7 +140,7 @@ impl Weighter<PatId, Arc<PresentPat>> for InBytes {
     fn weight(&self, _: &PatId, present: &Arc<PresentPat>) -> u64 {
         let Scopes { list, joined } = &*present.scopes;
         // As if it had them to itself: whether it has is for others to say.
-        u64::try_from(PAT_BYTES + listed(list.as_slice()) + joined.len()).unwrap_or(u64::MAX)
+        bytes(PAT_BYTES, listed(list.as_slice()) + joined.len())
     }
 }
 
@@ -148,7 +148,7 @@ impl Weighter<IdentityId, Arc<Identity>> for InBytes {
     fn weight(&self, _: &IdentityId, identity: &Arc<Identity>) -> u64 {
         let Identity { name, display_name, first_name, last_name, email, levels, .. } = &**identity;
         let texts = [name, display_name, first_name, last_name, email];
-        bytes(listed(levels) + texts.into_iter().map(String::len).sum::<usize>())
+        bytes(IDENTITY_BYTES, listed(levels) + texts.into_iter().map(String::len).sum::<usize>())
     }
 }
 
@@ -156,7 +156,7 @@ impl Weighter<[u8; 32], Arc<Claims>> for InBytes {
     fn weight(&self, _: &[u8; 32], claims: &Arc<Claims>) -> u64 {
         let scopes: usize = claims.scope.iter().map(|scope| scope.len() + LISTED_BYTES).sum();
         let texts = claims.user_name.len() + claims.iss.len() + claims.aud.len();
-        bytes(scopes + listed(&claims.authorities) + texts)
+        bytes(CLAIMS_BYTES, scopes + listed(&claims.authorities) + texts)
     }
 }
 
@@ -214,6 +214,8 @@ impl Memory {
         let place = store.feed_end().await?;
         let records = store.signing_keys(place).await?;
         let keys = KeyRing::open(&records, &master, clock.now()).map_err(Error::internal)?;
+        let [pats, identities, tokens] =
+            CACHE_SHARES.map(|share| u64::from(settings.cache.mebibytes) * 1024 * 1024 * share / 100);
         let memory = Self {
             store,
             clock,
@@ -222,10 +224,10 @@ impl Memory {
             truth,
             seen: tokio::sync::Mutex::new(place),
             epoch: RwLock::new(0),
-            pats: bounded(),
+            pats: bounded(pats),
             scopes: Cache::new(SHARED_SCOPES),
-            identities: bounded(),
-            tokens: bounded(),
+            identities: bounded(identities),
+            tokens: bounded(tokens),
             sites: RwLock::default(),
             keys: RwLock::new(Arc::new(keys)),
             revoked: RwLock::default(),

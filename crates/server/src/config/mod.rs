@@ -16,6 +16,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use crate::limits::CACHE_MEBIBYTES;
 use ipnet::IpNet;
 use patron_core::limits;
 use patron_core::name::TenantName;
@@ -144,6 +145,13 @@ pub struct PatLimits {
     pub per_owner: u32,
 }
 
+/// What is kept in memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cache {
+    /// What PATs, identities and verified access tokens may take together, in MiB: 16 to 65536.
+    pub mebibytes: u32,
+}
+
 /// What access tokens say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tokens {
@@ -201,6 +209,8 @@ pub struct Settings {
     pub sessions: Sessions,
     /// Limits on PATs.
     pub pat_limits: PatLimits,
+    /// What is kept in memory.
+    pub cache: Cache,
     /// What access tokens say.
     pub tokens: Tokens,
     /// Answers bent for clients.
@@ -237,6 +247,7 @@ impl Default for Settings {
             },
             sessions: Sessions { idle_minutes: 30, absolute_hours: 12 },
             pat_limits: PatLimits { per_owner: limits::PATS_PER_OWNER },
+            cache: Cache { mebibytes: CACHE_MEBIBYTES },
             tokens: Tokens { audience: None, scope_claim: ScopeClaim::String },
             compatibility: Compatibility { never_expires_date: true },
             audit: Audit { every_use: false },

@@ -256,6 +256,17 @@ pub const SETTINGS: &[Setting] = &[
         ..PLAIN
     },
     Setting {
+        key: "cache.mebibytes",
+        env: Some("PATRON_CACHE_MEBIBYTES"),
+        takes: "16 to 65536",
+        default: "`232`",
+        about: "What PATs, their owners and verified access tokens may take in memory together, in MiB. A PAT that is \
+                not in memory costs an exchange a read. 232 hold some 330,000 PATs.",
+        set: |s, raw| raw.number(16..=65_536).map(|n| s.cache.mebibytes = n),
+        show: |s| json!(s.cache.mebibytes),
+        ..PLAIN
+    },
+    Setting {
         key: "tokens.audience",
         env: Some("PATRON_TOKENS_AUDIENCE"),
         takes: "a string or URI",
