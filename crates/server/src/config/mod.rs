@@ -16,7 +16,6 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use crate::limits::CACHE_MEBIBYTES;
 use ipnet::IpNet;
 use patron_core::limits;
 use patron_core::name::TenantName;
@@ -24,6 +23,8 @@ use patron_core::rights::{Catalogue, CustomScope};
 use patron_core::secret::Secret;
 use patron_store::sessions::SessionLimits;
 use url::Url;
+
+use crate::limits::CACHE_MEBIBYTES;
 
 pub use show::settings_markdown;
 pub use table::{SETTINGS, Setting};

@@ -72,7 +72,7 @@ async fn of_those_made_together_each_is_refused_for_what_is_wrong_with_it() {
     // There is room for one more, as the second "one" was not made. Those that were refused at first are then made each
     // alone, so either may come before the other.
     let (second, refused) = match (next(), next()) {
-        (Ok(made), refused) | (refused, Ok(made)) => (made.name.as_str().to_owned(), refused),
+        (Ok(second), refused) | (refused, Ok(second)) => (second.name.as_str().to_owned(), refused),
         neither => panic!("{neither:?}"),
     };
     assert_eq!(detail(refused), Detail::Limit);
