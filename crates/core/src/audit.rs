@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use serde_json::{Map, Value};
 
 use crate::id::{IdentityId, PatId, TenantKey, TokenId, TrackingId};
+use crate::identity::Identity;
 use crate::scope::ScopeList;
 use crate::secret::SessionHash;
 
@@ -106,14 +107,24 @@ impl Party {
 /// two lie a body that takes its time to arrive and whatever is committed meanwhile.
 #[derive(Debug, Clone)]
 pub struct Acting {
-    /// Its tenant.
-    pub tenant: TenantKey,
     /// What it is.
     pub means: Means,
+    /// Its tenant.
+    pub tenant: TenantKey,
+    /// Whose it is.
+    pub identity: IdentityId,
     /// The identity's generation.
     pub generation: u32,
     /// The identity's levels.
     pub levels: Vec<String>,
+}
+
+impl Acting {
+    /// A credential of this identity.
+    pub fn of(who: &Identity, means: Means) -> Self {
+        let Identity { id, tenant, generation, levels, .. } = who;
+        Self { means, tenant: *tenant, identity: *id, generation: *generation, levels: levels.clone() }
+    }
 }
 
 /// What a credential is.

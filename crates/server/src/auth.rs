@@ -47,16 +47,12 @@ impl Caller {
 
     /// As the audit trail names it.
     pub fn context(&self, address: IpAddr, tracking: TrackingId) -> Context {
-        let acting = Acting {
-            tenant: self.tenant,
-            means: Means::Pat {
-                pat: self.pat,
-                token: self.token,
-                pat_scopes: self.token.is_none().then(|| self.scopes.clone()),
-            },
-            generation: self.identity.generation,
-            levels: self.identity.levels.clone(),
+        let means = Means::Pat {
+            pat: self.pat,
+            token: self.token,
+            pat_scopes: self.token.is_none().then(|| self.scopes.clone()),
         };
+        let acting = Acting::of(&self.identity, means);
         let actor = Party::identity(self.identity.id, &self.identity.name);
         Context { actor, acting: Some(acting), address: Some(address), tracking }
     }

@@ -1,6 +1,7 @@
 //! The credential that asks for a change, judged inside the change's transaction.
 
 use patron_core::audit::{Acting, Context, Means};
+use patron_core::id::{IdentityId, PatId, TenantKey};
 use patron_core::pat::Expiry;
 use patron_core::time::Timestamp;
 use patron_core::{Error, Result};
@@ -8,12 +9,74 @@ use patron_core::{Error, Result};
 use crate::convert::json;
 use crate::driver::{Hold, Query, Row, Tx, Value};
 
+/// What a change is about, beside the credential that asks.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Subjects {
+    identities: Vec<(IdentityId, TenantKey)>,
+    pats: Vec<(PatId, TenantKey)>,
+}
+
+impl Subjects {
+    /// Nothing that others may change as well.
+    pub(crate) fn none() -> Self {
+        Self::default()
+    }
+
+    pub(crate) fn identity(tenant: TenantKey, id: IdentityId) -> Self {
+        Self { identities: vec![(id, tenant)], pats: Vec::new() }
+    }
+
+    pub(crate) fn pats(tenant: TenantKey, ids: &[PatId]) -> Self {
+        Self { identities: Vec::new(), pats: ids.iter().map(|id| (*id, tenant)).collect() }
+    }
+
+    /// What holds their rows and the credential's **in the order in which every transaction has to hold rows**:
+    /// identities, then PATs, then sessions, each by their ids. So nobody waits for one who waits for it: a server needs a
+    /// second to find such a circle, and then ends one of its transactions.
+    fn holds(&self, context: &Context) -> Vec<Query> {
+        let Self { mut identities, mut pats } = self.clone();
+        if let Some(Acting { means, tenant, identity, .. }) = &context.acting {
+            identities.push((*identity, *tenant));
+            if let Means::Pat { pat, .. } = means {
+                pats.push((*pat, *tenant));
+            }
+        }
+        let of_identities = "SELECT id FROM identities WHERE id = $1 AND tenant = $2";
+        let of_pats = "SELECT id FROM pats WHERE id = $1 AND tenant = $2";
+        identities.sort_unstable();
+        identities.dedup();
+        pats.sort_unstable();
+        pats.dedup();
+        let hold = |sql, id: Value, tenant: TenantKey| Query {
+            sql,
+            params: vec![id, tenant.into()],
+            hold: Hold::Wait,
+        };
+        let identities = identities.into_iter().map(|(id, tenant)| hold(of_identities, id.into(), tenant));
+        let pats = pats.into_iter().map(|(id, tenant)| hold(of_pats, id.into(), tenant));
+        identities.chain(pats).collect()
+    }
+}
+
 /// Refuses a change whose credential has ended, or lost levels or scopes, since the request was judged. What it finds
 /// stays so until the change is committed: whoever ends the credential meanwhile is answered after that.
-pub(crate) async fn judge(tx: &mut Tx, context: &Context, now: Timestamp) -> Result<()> {
-    let Some(query) = query(context, now, Hold::Wait) else { return Ok(()) };
-    let found = tx.query_each(&[query]).await?;
-    found.iter().try_for_each(|rows| judged(context, rows).map(drop))
+pub(crate) async fn judge(tx: &mut Tx, context: &Context, subjects: &Subjects, now: Timestamp) -> Result<()> {
+    let mut queries = if tx.is_shared() { subjects.holds(context) } else { Vec::new() };
+    let asking = query(context, now, Hold::Wait);
+    let asks = asking.is_some();
+    queries.extend(asking);
+    let found = tx.query_each(&queries).await?;
+    if asks { judged(context, found.last().map_or(&[], Vec::as_slice)).map(drop) } else { Ok(()) }
+}
+
+/// Holds what a change is about and the credential that asks, without judging it.
+pub(crate) async fn hold(tx: &mut Tx, context: &Context, subjects: &Subjects) -> Result<()> {
+    hold_each(tx, &subjects.holds(context)).await
+}
+
+/// Holds what these queries find. A single writer holds everything anyway.
+pub(crate) async fn hold_each(tx: &mut Tx, queries: &[Query]) -> Result<()> {
+    if tx.is_shared() { tx.query_each(queries).await.map(drop) } else { Ok(()) }
 }
 
 /// What finds whose a credential is, by id and display name, if that has neither ended nor lost anything; none for who
@@ -22,10 +85,10 @@ pub(crate) async fn judge(tx: &mut Tx, context: &Context, now: Timestamp) -> Res
 /// Where it waits and the transaction is [`Isolation::Held`](crate::driver::Isolation::Held), an access token that is
 /// revoked meanwhile goes unnoticed: that stands in a table of its own, which was read before, and is to be asked again.
 pub(crate) fn query(context: &Context, now: Timestamp, hold: Hold) -> Option<Query> {
-    let Acting { tenant, means, generation, levels } = context.acting.as_ref()?;
+    let Acting { means, tenant, generation, levels, .. } = context.acting.as_ref()?;
     Some(match means {
         Means::Pat { pat, token, pat_scopes } => {
-            let sql = "SELECT i.id, i.display_name FROM pats p JOIN identities i ON i.id = p.owner AND i.tenant = p.tenant \
+            let sql = "SELECT i.id, i.display_name FROM identities i JOIN pats p ON i.id = p.owner AND i.tenant = p.tenant \
                        WHERE p.id = $1 AND p.tenant = $7 AND (p.expires IS NULL OR p.expires >= $2) \
                        AND i.enabled = 1 AND i.generation = $3 AND i.levels = $4 \
                        AND p.scope = COALESCE($5, p.scope) \
@@ -43,7 +106,7 @@ pub(crate) fn query(context: &Context, now: Timestamp, hold: Hold) -> Option<Que
         }
         Means::Session(hash) => {
             // How long it may live was asked a moment ago, when the request came in.
-            let sql = "SELECT i.id, i.display_name FROM sessions s JOIN identities i ON i.id = s.identity AND i.tenant = s.tenant \
+            let sql = "SELECT i.id, i.display_name FROM identities i JOIN sessions s ON i.id = s.identity AND i.tenant = s.tenant \
                        WHERE s.hash = $1 AND s.tenant = $2 AND i.enabled = 1 AND s.generation = i.generation \
                        AND i.generation = $3 AND i.levels = $4";
             let params = vec![(*hash).into(), (*tenant).into(), (*generation).into(), json(levels)];
@@ -67,5 +130,111 @@ pub(crate) fn ended(acting: &Acting) -> Error {
             Error::unauthenticated("JWT validation failed: the credential has changed or ended meanwhile")
         }
         Means::Session(_) => Error::unauthenticated("The session has ended meanwhile."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    mod postgres {
+        use std::sync::Arc;
+
+        use patron_core::identity::Identity;
+        use patron_core::pat::Pat;
+        use patron_core::secret::SessionHash;
+        use patron_testing::Engine;
+
+        use super::super::*;
+        use crate::testing::{Fixture, operator};
+
+        fn acting(who: &Identity, means: Means) -> Context {
+            Context { acting: Some(Acting::of(who, means)), ..operator() }
+        }
+
+        fn acting_with(who: &Identity, pat: PatId) -> Context {
+            acting(who, Means::Pat { pat, token: None, pat_scopes: None })
+        }
+
+        /// Runs two changes that have both begun before either may hold one of the rows that `gate` holds, and requires
+        /// that they never wait for each other in a circle, which the server would cut after a while.
+        async fn both<A, B>(
+            fixture: &Fixture,
+            gate: &str,
+            one: impl Future<Output = A>,
+            other: impl Future<Output = B>,
+        ) -> (A, B) {
+            let circles = "SELECT COUNT(*) FROM pg_stat_activity a JOIN pg_stat_activity b \
+                           ON b.pid = ANY (pg_blocking_pids(a.pid)) AND a.pid = ANY (pg_blocking_pids(b.pid))";
+            let gate = fixture.shut(gate);
+            let watch = async {
+                fixture.until_waiting(2).await;
+                assert!(gate.succeeds());
+                while fixture.number(circles).await == 0 {}
+                panic!("they wait for each other");
+            };
+            tokio::select! {
+                both = async { tokio::join!(one, other) } => both,
+                never = watch => never,
+            }
+        }
+
+        async fn fixture() -> (Fixture, Identity, Identity) {
+            let fixture = Fixture::on(Engine::Postgres).await;
+            let jane = fixture.identity(fixture.tenant, "jane", &["ORG_ADMIN"]).await;
+            let john = fixture.identity(fixture.tenant, "john", &["ORG_ADMIN"]).await;
+            fixture.use_indexes();
+            fixture.set("deadlock_timeout = '1h'");
+            (fixture, jane, john)
+        }
+
+        #[tokio::test]
+        async fn two_that_change_each_others_pat_do_not_wait_in_a_circle() {
+            let (fixture, jane, john) = fixture().await;
+            let (janes, johns) = (fixture.pat(&jane, "ci").await, fixture.pat(&john, "ci").await);
+            let rename = |by: Context, id: PatId| {
+                let decide = Arc::new(|old: &Pat| Ok(Pat { name: "new".to_owned(), ..old.clone() }));
+                fixture.store.patch_pat(by, fixture.tenant, id, decide)
+            };
+            let one = rename(acting_with(&jane, janes.id), johns.id);
+            let other = rename(acting_with(&john, johns.id), janes.id);
+            let (one, other) = both(&fixture, "SELECT 1 FROM pats FOR UPDATE", one, other).await;
+            assert_eq!((one.unwrap().name, other.unwrap().name), ("new".to_owned(), "new".to_owned()));
+        }
+
+        #[tokio::test]
+        async fn two_that_change_each_other_do_not_wait_in_a_circle() {
+            let (fixture, jane, john) = fixture().await;
+            let (janes, johns) = (fixture.pat(&jane, "ci").await, fixture.pat(&john, "ci").await);
+            let change = |by: Context, id: IdentityId| {
+                let decide = Arc::new(|old: &Identity| {
+                    Ok(Identity { levels: vec!["ORG_ADMIN".to_owned(), "more".to_owned()], ..old.clone() })
+                });
+                fixture.store.change_identity(by, fixture.tenant, id, decide)
+            };
+            let one = change(acting_with(&jane, janes.id), john.id);
+            let other = change(acting_with(&john, johns.id), jane.id);
+            let (one, other) = both(&fixture, "SELECT 1 FROM identities FOR UPDATE", one, other).await;
+            // Whoever comes second is no longer what it was.
+            assert!(one.is_ok() != other.is_ok(), "{one:?} {other:?}");
+            let refused = if one.is_ok() { other } else { one };
+            assert!(matches!(refused, Err(Error::Unauthenticated { .. })), "{refused:?}");
+        }
+
+        #[tokio::test]
+        async fn one_whose_password_is_reset_as_it_acts_does_not_wait_in_a_circle() {
+            let (fixture, jane, john) = fixture().await;
+            let (tenant, johns) = (fixture.tenant, fixture.pat(&john, "ci").await);
+            let (store, session) = (&fixture.store, SessionHash::from_bytes([7; 32]));
+            store.set_password_hash(operator(), tenant, jane.id, "old".into(), false).await.unwrap();
+            let signed_in = store.sign_in(operator(), tenant, jane.id, "old".into(), None, session);
+            signed_in.await.unwrap().unwrap();
+            let by_jane = acting(&jane, Means::Session(session));
+            let ends = store.end_other_sessions(by_jane, tenant, jane.id, session);
+            let by_john = acting_with(&john, johns.id);
+            let resets = store.reset_password(by_john, tenant, jane.id, "new".into(), Arc::new(|_| Ok(())));
+            let gate = "SELECT 1 FROM sessions FOR UPDATE";
+            let (ended, reset) = both(&fixture, gate, ends, resets).await;
+            reset.unwrap();
+            assert!(matches!(ended, Ok(0) | Err(Error::Unauthenticated { .. })), "{ended:?}");
+        }
     }
 }

@@ -13,6 +13,7 @@ use patron_core::rights::ORG_ADMIN;
 use patron_core::{Error, Result};
 
 use crate::Store;
+use crate::acting::Subjects;
 use crate::audit::{self, Stamp};
 use crate::changes::{self, Change};
 use crate::convert::{self, json};
@@ -150,7 +151,7 @@ impl Store {
         draft: Draft,
         password_hash: Option<String>,
     ) -> Result<Identity> {
-        self.change("create_identity", context, move |tx, store, context| {
+        self.change("create_identity", context, Subjects::none(), move |tx, store, context| {
             let (draft, hash) = (draft.clone(), password_hash.clone());
             Box::pin(async move { insert(tx, &store, &context, tenant, draft, hash).await })
         })
@@ -214,7 +215,7 @@ impl Store {
         id: IdentityId,
         decide: Decision,
     ) -> Result<Identity> {
-        self.change("change_identity", context, move |tx, store, context| {
+        self.change("change_identity", context, Subjects::identity(tenant, id), move |tx, store, context| {
             let decide = Arc::clone(&decide);
             Box::pin(async move {
                 let old = find(tx, tenant, id).await?.ok_or_else(no_such_identity)?;
@@ -266,7 +267,7 @@ impl Store {
         new: NewPassword,
         decide: Permission,
     ) -> Result<Identity> {
-        self.change("change_password", context, move |tx, store, context| {
+        self.change("change_password", context, Subjects::identity(tenant, id), move |tx, store, context| {
             let (new, decide) = (new.clone(), Arc::clone(&decide));
             Box::pin(async move {
                 let who = find(tx, tenant, id).await?.ok_or_else(no_such_identity)?;
@@ -284,7 +285,7 @@ impl Store {
     /// Not found when the tenant has no such identity; [`Detail::Content`] when it is the last enabled
     /// administrator.
     pub async fn delete_identity(&self, context: Context, tenant: TenantKey, id: IdentityId) -> Result<()> {
-        self.change("delete_identity", context, move |tx, store, context| {
+        self.change("delete_identity", context, Subjects::identity(tenant, id), move |tx, store, context| {
             Box::pin(async move {
                 let old = find(tx, tenant, id).await?.ok_or_else(no_such_identity)?;
                 refuse_last_admin(tx, &old).await?;

@@ -8,6 +8,7 @@ use patron_core::id::TenantKey;
 use patron_core::time::Timestamp;
 
 use crate::Store;
+use crate::acting::Subjects;
 use crate::audit::{self, Stamp};
 use crate::changes::{self, Change, Place};
 use crate::convert;
@@ -61,7 +62,7 @@ impl Store {
         decide: Decision,
     ) -> Result<Vec<StoredKey>> {
         let now = self.clock.now();
-        self.change("rotate_signing_keys", context, move |tx, store, context| {
+        self.change("rotate_signing_keys", context, Subjects::none(), move |tx, store, context| {
             let decide = Arc::clone(&decide);
             Box::pin(async move {
                 let (write, drop) = decide(&all(tx).await?)?;

@@ -33,6 +33,7 @@ use patron_core::audit::Context;
 use patron_core::clock::{Clock, Entropy, SteadyClock};
 use patron_core::{Error, Result};
 
+use crate::acting::Subjects;
 use crate::changes::{Basis, Place};
 use crate::driver::{BoxFuture, Database, Isolation, Lane, Options, Tx};
 use crate::migrate::{MigrateError, Migration};
@@ -128,16 +129,23 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Unauthenticated`] when the credential is no longer what it was; what `work` answers.
-    async fn change<T, F>(&self, name: &'static str, context: Context, work: F) -> Result<T>
+    async fn change<T, F>(
+        &self,
+        name: &'static str,
+        context: Context,
+        subjects: Subjects,
+        work: F,
+    ) -> Result<T>
     where
         F: for<'t> Fn(&'t mut Tx, Store, Context) -> BoxFuture<'t, Result<T>> + Send + Sync + 'static,
         T: Send + 'static,
     {
-        let (store, work) = (self.clone(), Arc::new(work));
+        let (store, subjects, work) = (self.clone(), Arc::new(subjects), Arc::new(work));
         self.write(name, move |tx| {
             let (store, context, work) = (store.clone(), context.clone(), Arc::clone(&work));
+            let subjects = Arc::clone(&subjects);
             Box::pin(async move {
-                acting::judge(tx, &context, store.clock.now()).await?;
+                acting::judge(tx, &context, &subjects, store.clock.now()).await?;
                 work(tx, store, context).await
             })
         })
@@ -300,6 +308,8 @@ mod tests {
         "WHERE expires > $1 AND jti > $2 ORDER BY jti LIMIT $3",
         "WHERE jti IN ({})",
         // Housekeeping: `record_expired`, and what `purge` drops.
+        "WHERE id IN (SELECT id FROM pats WHERE expires <= $1 AND expiry_recorded = 0 ORDER BY expires LIMIT $2) \
+         ORDER BY id",
         "WHERE id IN (SELECT id FROM pats WHERE expires <= $1 AND expiry_recorded = 0 ORDER BY expires LIMIT $2) \
          RETURNING tenant, id, name, owner, expires",
         "WHERE id IN (SELECT id FROM deleted_pats WHERE deleted < $1 ORDER BY deleted LIMIT $2)",

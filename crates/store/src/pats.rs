@@ -18,10 +18,11 @@ use patron_core::{Error, Result};
 use serde_json::Value as Json;
 
 use crate::Store;
+use crate::acting::{self, Subjects};
 use crate::audit::{self, Stamp};
 use crate::changes::{self, Change};
 use crate::convert::{self, json};
-use crate::driver::{Row, Tx, Value};
+use crate::driver::{Hold, Query, Row, Tx, Value};
 use crate::hits;
 use crate::sessions::{self, SessionLimits};
 
@@ -119,7 +120,7 @@ impl Store {
         id: PatId,
         decide: Decision<Pat>,
     ) -> Result<Pat> {
-        self.change("patch_pat", context, move |tx, store, context| {
+        self.change("patch_pat", context, Subjects::pats(tenant, &[id]), move |tx, store, context| {
             let decide = Arc::clone(&decide);
             Box::pin(async move {
                 let old = find(tx, tenant, id).await?.ok_or_else(access::no_such_pat)?;
@@ -144,7 +145,8 @@ impl Store {
         decide: Decision<Option<Pat>>,
     ) -> Result<Vec<Pat>> {
         ids.sort_unstable();
-        self.change("bulk_update_pats", context, move |tx, store, context| {
+        let subjects = Subjects::pats(tenant, &ids);
+        self.change("bulk_update_pats", context, subjects, move |tx, store, context| {
             let (ids, decide) = (ids.clone(), Arc::clone(&decide));
             Box::pin(async move {
                 let mut changed = Vec::with_capacity(ids.len());
@@ -175,7 +177,7 @@ impl Store {
         id: PatId,
         decide: Decision<()>,
     ) -> Result<()> {
-        self.change("delete_pat", context, move |tx, store, context| {
+        self.change("delete_pat", context, Subjects::pats(tenant, &[id]), move |tx, store, context| {
             let decide = Arc::clone(&decide);
             Box::pin(async move {
                 let old = find(tx, tenant, id).await?.ok_or_else(access::no_such_pat)?;
@@ -213,10 +215,14 @@ impl Store {
         self.write("record_expired", move |tx| {
             let store = store.clone();
             Box::pin(async move {
+                let values = [now.into(), limit.into()];
+                let sql = "SELECT id FROM pats WHERE id IN (SELECT id FROM pats \
+                           WHERE expires <= $1 AND expiry_recorded = 0 ORDER BY expires LIMIT $2) ORDER BY id";
+                acting::hold_each(tx, &[Query { sql, params: values.to_vec(), hold: Hold::Wait }]).await?;
                 let sql = "UPDATE pats SET expiry_recorded = 1 WHERE id IN (SELECT id FROM pats \
                            WHERE expires <= $1 AND expiry_recorded = 0 ORDER BY expires LIMIT $2) \
                            RETURNING tenant, id, name, owner, expires";
-                let due = tx.query(sql, &[now.into(), limit.into()]).await?;
+                let due = tx.query(sql, &values).await?;
                 let events = due.iter().map(|row| {
                     let (id, owner) =
                         (PatId::from_bytes(row.fixed(1)?), IdentityId::from_bytes(row.fixed(3)?));
@@ -405,6 +411,9 @@ pub(crate) async fn remove_all(
     owner: IdentityId,
 ) -> Result<()> {
     let now = store.clock.now();
+    let sql = "SELECT id FROM pats WHERE tenant = $1 AND owner = $2 ORDER BY id";
+    let params = vec![tenant.into(), owner.into()];
+    acting::hold_each(tx, &[Query { sql, params, hold: Hold::Wait }]).await?;
     let pats = of_owner(tx, tenant, owner).await?;
     let sql = "UPDATE pats SET expiry_recorded = 1 WHERE tenant = $1 AND owner = $2 AND expires <= $3 \
                AND expiry_recorded = 0 RETURNING id";

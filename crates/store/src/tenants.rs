@@ -8,6 +8,7 @@ use patron_core::time::Timestamp;
 use patron_core::{Error, Result};
 
 use crate::Store;
+use crate::acting::Subjects;
 use crate::audit::{self, Stamp};
 use crate::changes::{self, Change, Place};
 use crate::convert;
@@ -65,7 +66,7 @@ impl Store {
     /// # Errors
     /// [`Detail::Conflict`] when the name is taken.
     pub async fn create_tenant(&self, context: Context, name: TenantName) -> Result<Tenant> {
-        self.change("create_tenant", context, move |tx, store, context| {
+        self.change("create_tenant", context, Subjects::none(), move |tx, store, context| {
             let name = name.clone();
             Box::pin(async move { create(tx, &store, &context, &name).await })
         })

@@ -10,6 +10,7 @@ use patron_core::limits::REVOCATION_KEPT_SECONDS;
 use patron_core::time::Timestamp;
 
 use crate::Store;
+use crate::acting::Subjects;
 use crate::audit::{self, Stamp};
 use crate::changes::{self, Change, Place};
 use crate::convert;
@@ -40,7 +41,7 @@ impl Store {
         expires: Timestamp,
     ) -> Result<()> {
         let now = self.clock.now();
-        self.change("revoke_token", context, move |tx, store, context| {
+        self.change("revoke_token", context, Subjects::pats(tenant, &[pat]), move |tx, store, context| {
             Box::pin(async move {
                 // Changes that are under way with the token hold its PAT: those that have it are over first, and those
                 // that come later find the row changed and begin anew.
@@ -157,15 +158,9 @@ mod tests {
 
         use super::*;
 
-        fn acting_with(fixture: &Fixture, who: &Identity, pat: PatId, token: TokenId) -> Context {
+        fn acting_with(who: &Identity, pat: PatId, token: TokenId) -> Context {
             let means = Means::Pat { pat, token: Some(token), pat_scopes: None };
-            let acting = Acting {
-                tenant: fixture.tenant,
-                means,
-                generation: who.generation,
-                levels: who.levels.clone(),
-            };
-            Context { acting: Some(acting), ..operator() }
+            Context { acting: Some(Acting::of(who, means)), ..operator() }
         }
 
         /// Each holds its own PAT and changes it. Were it held by several at once, none could change it, and a server
@@ -176,7 +171,7 @@ mod tests {
             let jane = fixture.identity(fixture.tenant, "jane", &[]).await;
             let (pat, token) = (fixture.pat(&jane, "ci").await, |n: u8| TokenId::from_bytes([n; 16]));
             fixture.set("deadlock_timeout = '1h'");
-            let context = acting_with(&fixture, &jane, pat.id, token(99));
+            let context = acting_with(&jane, pat.id, token(99));
             let ends = Timestamp::from_millis(2_000_000_000_000);
             // All of them have begun before the first is done.
             let gate = fixture.shut("SELECT last FROM feed FOR UPDATE");
@@ -198,7 +193,7 @@ mod tests {
             let jane = fixture.identity(fixture.tenant, "jane", &["ORG_ADMIN"]).await;
             let (pat, token) = (fixture.pat(&jane, "ci").await, TokenId::from_bytes([1; 16]));
             fixture.use_indexes();
-            let context = acting_with(&fixture, &jane, pat.id, token);
+            let context = acting_with(&jane, pat.id, token);
             // The revocation has done all but to enter the feed.
             let gate = fixture.shut("SELECT last FROM feed FOR UPDATE");
             let ends = Timestamp::from_millis(2_000_000_000_000);

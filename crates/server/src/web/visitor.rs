@@ -66,15 +66,9 @@ impl Visitor {
 
     /// As whoever makes a change.
     pub fn actor(&self, request: &Request) -> Actor {
-        let acting = Acting {
-            tenant: self.identity.tenant,
-            means: Means::Session(self.session.hash),
-            generation: self.identity.generation,
-            levels: self.identity.levels.clone(),
-        };
         let context = Context {
             actor: Party::identity(self.identity.id, &self.identity.name),
-            acting: Some(acting),
+            acting: Some(Acting::of(&self.identity, Means::Session(self.session.hash))),
             address: Some(request.address),
             tracking: request.tracking,
         };

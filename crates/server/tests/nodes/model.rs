@@ -179,6 +179,8 @@ impl Model {
     fn insert_pat(&mut self, pat: Pat) -> usize {
         let at = self.pats.len();
         self.by_id.insert(pat.id.clone(), at);
+        // It may have been in a list before its answer was taken in.
+        self.unanswered.remove(&pat.id);
         if !self.secrets.insert(pat.secret.clone()) {
             self.violations.push(format!("the secret of {} was shown before", pat.id));
         }

@@ -396,7 +396,8 @@ impl Tx {
         }
     }
 
-    /// Runs queries of which none waits for another's rows; the rows of each. A server has all of them at once.
+    /// Runs queries in their order, of which none waits for another's rows; the rows of each. A server has all of them at
+    /// once.
     pub async fn query_each(&mut self, queries: &[Query]) -> Result<Vec<Vec<Row>>> {
         match &mut self.session {
             DriverSession::Sqlite(session) => {

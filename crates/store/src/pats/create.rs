@@ -20,12 +20,13 @@ use patron_core::time::Timestamp;
 use patron_core::{Error, Result};
 
 use super::{date, name_taken};
+use crate::Store;
+use crate::acting::{self, Subjects};
 use crate::audit::{self, Stamp};
 use crate::convert::json;
 use crate::driver::{Hold, Isolation, Query, Tx, Value};
 use crate::insert::Insert;
 use crate::together::{self, Bounds, Together};
-use crate::{Store, acting};
 
 /// What a creation needs beside the [`NewPat`] itself.
 #[derive(Debug, Clone, Copy)]
@@ -151,6 +152,13 @@ async fn insert_all(
 /// Holds the credentials that ask and the owners: how the PATs are to be whose are as they must be.
 async fn held(tx: &mut Tx, store: &Store, wanted: &[Arc<Wanted>], hold: Hold) -> Result<Vec<Result<Pat>>> {
     let now = store.clock.now();
+    // Those who are passed over are waited for by nobody.
+    if hold == Hold::Wait {
+        for one in wanted {
+            let owner = Subjects::identity(one.tenant, one.creation.owner);
+            acting::hold(tx, &one.context, &owner).await?;
+        }
+    }
     let asking: Vec<Query> = wanted.iter().filter_map(|one| acting::query(&one.context, now, hold)).collect();
     let mut asking = tx.query_each(&asking).await?.into_iter();
     let mut names: Vec<Result<Option<String>>> = Vec::with_capacity(wanted.len());

@@ -8,6 +8,7 @@ use patron_core::id::{PatId, TenantKey};
 use patron_core::pat::Pat;
 
 use super::{Decision, find, remove, update};
+use crate::acting::Subjects;
 use crate::{Store, changes};
 
 /// What becomes of a PAT.
@@ -35,7 +36,8 @@ impl Store {
         ids: Vec<PatId>,
         decide: Decision<Fate>,
     ) -> Result<usize> {
-        self.change("change_pats", context, move |tx, store, context| {
+        let subjects = Subjects::pats(tenant, &ids);
+        self.change("change_pats", context, subjects, move |tx, store, context| {
             let (mut ids, decide) = (ids.clone(), Arc::clone(&decide));
             // Two who change the same ones do not wait for each other.
             ids.sort_unstable();

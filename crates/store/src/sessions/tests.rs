@@ -15,15 +15,9 @@ fn hash(n: u8) -> SessionHash {
 /// What a request in this session carries.
 fn within(session: &Session) -> Context {
     let who = &session.identity;
-    let acting = Acting {
-        tenant: who.tenant,
-        means: Means::Session(session.hash),
-        generation: who.generation,
-        levels: who.levels.clone(),
-    };
     Context {
         actor: Party::identity(who.id, &who.name),
-        acting: Some(acting),
+        acting: Some(Acting::of(who, Means::Session(session.hash))),
         address: None,
         tracking: TrackingId::from_bytes([8; 16]),
     }

@@ -172,10 +172,9 @@ impl Session {
         self.noted(outcome)
     }
 
-    /// All are sent before the first is answered.
+    /// All are sent before the first is answered, and run in their order.
     pub(in crate::driver) async fn query_each(&mut self, queries: &[Query]) -> Result<Vec<Vec<Row>>> {
-        let each = queries.iter().map(|Query { sql, params, hold }| self.try_query(sql, params, *hold));
-        let outcome = try_join_all(each).await;
+        let outcome = self.try_query_each(queries).await;
         self.noted(outcome)
     }
 
@@ -193,7 +192,22 @@ impl Session {
         connection.execute(&statement, &bound(&statement, params)?).await.map_err(|error| Fault::of(&error))
     }
 
+    async fn try_query_each(&self, queries: &[Query]) -> Result<Vec<Vec<Row>>, Fault> {
+        // All first: while one is still made known to the server, others that it knows would overtake it.
+        let mut statements = Vec::with_capacity(queries.len());
+        for query in queries {
+            statements.push(self.statement(query.sql, query.hold).await?);
+        }
+        let each = statements.iter().zip(queries);
+        try_join_all(each.map(|(statement, query)| self.run_query(statement, &query.params))).await
+    }
+
     async fn try_query(&self, sql: &'static str, params: &[Value], hold: Hold) -> Result<Vec<Row>, Fault> {
+        let statement = self.statement(sql, hold).await?;
+        self.run_query(&statement, params).await
+    }
+
+    async fn statement(&self, sql: &'static str, hold: Hold) -> Result<Statement, Fault> {
         let connection = self.ready()?;
         // Rows that refer to those that are held may come and go meanwhile: their keys stay as they are.
         let statement = match hold {
@@ -201,11 +215,12 @@ impl Session {
             Hold::Wait => connection.prepare_cached(&format!("{sql} FOR NO KEY UPDATE")).await,
             Hold::Skip => connection.prepare_cached(&format!("{sql} FOR NO KEY UPDATE SKIP LOCKED")).await,
         };
-        let statement = statement.map_err(|error| Fault::of(&error))?;
-        let rows = connection
-            .query(&statement, &bound(&statement, params)?)
-            .await
-            .map_err(|error| Fault::of(&error))?;
+        statement.map_err(|error| Fault::of(&error))
+    }
+
+    async fn run_query(&self, statement: &Statement, params: &[Value]) -> Result<Vec<Row>, Fault> {
+        let rows = self.connected()?.query(statement, &bound(statement, params)?).await;
+        let rows = rows.map_err(|error| Fault::of(&error))?;
         rows.iter().map(|row| value::row(row).map_err(|error| Fault::of(&error))).collect()
     }
 

@@ -98,11 +98,9 @@ mod postgres {
 
     use super::*;
 
-    fn acting_with(fixture: &Fixture, who: &Identity, pat: PatId, token: TokenId) -> Context {
+    fn acting_with(who: &Identity, pat: PatId, token: TokenId) -> Context {
         let means = Means::Pat { pat, token: Some(token), pat_scopes: None };
-        let acting =
-            Acting { tenant: fixture.tenant, means, generation: who.generation, levels: who.levels.clone() };
-        Context { acting: Some(acting), ..operator() }
+        Context { acting: Some(Acting::of(who, means)), ..operator() }
     }
 
     const TOKEN: TokenId = TokenId::from_bytes([1; 16]);
@@ -137,7 +135,7 @@ mod postgres {
         // As many as there are tasks, each in the hands of another.
         for (name, sessions) in ["a", "b", "c", "d"].into_iter().zip(1..) {
             let (store, tenant, creation) = (fixture.store.clone(), fixture.tenant, own(&jane, 9));
-            let (context, new) = (acting_with(&fixture, &jane, pat.id, TOKEN), named(&fixture, name));
+            let (context, new) = (acting_with(&jane, pat.id, TOKEN), named(&fixture, name));
             waiting.push(tokio::spawn(async move { create(&store, context, tenant, creation, new).await }));
             fixture.until_waiting(sessions).await;
         }
@@ -159,7 +157,7 @@ mod postgres {
         let fixture = Fixture::on(Engine::Postgres).await;
         let jane = fixture.identity(fixture.tenant, "jane", &[]).await;
         let pat = fixture.pat(&jane, "ci").await;
-        let context = acting_with(&fixture, &jane, pat.id, TOKEN);
+        let context = acting_with(&jane, pat.id, TOKEN);
         // The revocation has done all but to enter the feed.
         let gate = fixture.shut("SELECT last FROM feed FOR UPDATE");
         let ends = Timestamp::from_millis(2_000_000_000_000);
