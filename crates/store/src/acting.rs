@@ -144,6 +144,7 @@ mod tests {
         use patron_testing::Engine;
 
         use super::super::*;
+        use crate::driver::BoxFuture;
         use crate::testing::{Fixture, operator};
 
         fn acting(who: &Identity, means: Means) -> Context {
@@ -159,8 +160,8 @@ mod tests {
         async fn both<A, B>(
             fixture: &Fixture,
             gate: &str,
-            one: impl Future<Output = A>,
-            other: impl Future<Output = B>,
+            one: BoxFuture<'_, A>,
+            other: BoxFuture<'_, B>,
         ) -> (A, B) {
             let circles = "SELECT COUNT(*) FROM pg_stat_activity a JOIN pg_stat_activity b \
                            ON b.pid = ANY (pg_blocking_pids(a.pid)) AND a.pid = ANY (pg_blocking_pids(b.pid))";
@@ -196,7 +197,8 @@ mod tests {
             };
             let one = rename(acting_with(&jane, janes.id), johns.id);
             let other = rename(acting_with(&john, johns.id), janes.id);
-            let (one, other) = both(&fixture, "SELECT 1 FROM pats FOR UPDATE", one, other).await;
+            let (one, other) =
+                both(&fixture, "SELECT 1 FROM pats FOR UPDATE", Box::pin(one), Box::pin(other)).await;
             assert_eq!((one.unwrap().name, other.unwrap().name), ("new".to_owned(), "new".to_owned()));
         }
 
@@ -212,7 +214,8 @@ mod tests {
             };
             let one = change(acting_with(&jane, janes.id), john.id);
             let other = change(acting_with(&john, johns.id), jane.id);
-            let (one, other) = both(&fixture, "SELECT 1 FROM identities FOR UPDATE", one, other).await;
+            let (one, other) =
+                both(&fixture, "SELECT 1 FROM identities FOR UPDATE", Box::pin(one), Box::pin(other)).await;
             // Whoever comes second is no longer what it was.
             assert!(one.is_ok() != other.is_ok(), "{one:?} {other:?}");
             let refused = if one.is_ok() { other } else { one };
@@ -232,7 +235,7 @@ mod tests {
             let by_john = acting_with(&john, johns.id);
             let resets = store.reset_password(by_john, tenant, jane.id, "new".into(), Arc::new(|_| Ok(())));
             let gate = "SELECT 1 FROM sessions FOR UPDATE";
-            let (ended, reset) = both(&fixture, gate, ends, resets).await;
+            let (ended, reset) = both(&fixture, gate, Box::pin(ends), Box::pin(resets)).await;
             reset.unwrap();
             assert!(matches!(ended, Ok(0) | Err(Error::Unauthenticated { .. })), "{ended:?}");
         }
