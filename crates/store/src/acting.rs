@@ -14,6 +14,8 @@ use crate::driver::{Hold, Query, Row, Tx, Value};
 pub(crate) struct Subjects {
     identities: Vec<(IdentityId, TenantKey)>,
     pats: Vec<(PatId, TenantKey)>,
+    /// Whose PATs it is about, all of them.
+    owner: Option<(IdentityId, TenantKey)>,
 }
 
 impl Subjects {
@@ -23,18 +25,23 @@ impl Subjects {
     }
 
     pub(crate) fn identity(tenant: TenantKey, id: IdentityId) -> Self {
-        Self { identities: vec![(id, tenant)], pats: Vec::new() }
+        Self { identities: vec![(id, tenant)], ..Self::default() }
+    }
+
+    /// An identity and all its PATs.
+    pub(crate) fn identity_with_pats(tenant: TenantKey, id: IdentityId) -> Self {
+        Self { owner: Some((id, tenant)), ..Self::identity(tenant, id) }
     }
 
     pub(crate) fn pats(tenant: TenantKey, ids: &[PatId]) -> Self {
-        Self { identities: Vec::new(), pats: ids.iter().map(|id| (*id, tenant)).collect() }
+        Self { pats: ids.iter().map(|id| (*id, tenant)).collect(), ..Self::default() }
     }
 
     /// What holds their rows and the credential's **in the order in which every transaction has to hold rows**:
-    /// identities, then PATs, then sessions, each by their ids. So nobody waits for one who waits for it: a server needs a
-    /// second to find such a circle, and then ends one of its transactions.
+    /// identities and then PATs, each by their ids; then sessions. So nobody waits for one who waits for it: a server needs
+    /// a second to find such a circle, and then ends one of its transactions.
     fn holds(&self, context: &Context) -> Vec<Query> {
-        let Self { mut identities, mut pats } = self.clone();
+        let Self { mut identities, mut pats, owner } = self.clone();
         if let Some(Acting { means, tenant, identity, .. }) = &context.acting {
             identities.push((*identity, *tenant));
             if let Means::Pat { pat, .. } = means {
@@ -42,18 +49,22 @@ impl Subjects {
             }
         }
         let of_identities = "SELECT id FROM identities WHERE id = $1 AND tenant = $2";
+        let of_an_owner = "SELECT id FROM pats WHERE tenant = $2 AND (owner = $1 OR id = $3) ORDER BY id";
         let of_pats = "SELECT id FROM pats WHERE id = $1 AND tenant = $2";
         identities.sort_unstable();
         identities.dedup();
         pats.sort_unstable();
         pats.dedup();
-        let hold = |sql, id: Value, tenant: TenantKey| Query {
-            sql,
-            params: vec![id, tenant.into()],
-            hold: Hold::Wait,
+        let hold = |sql, params| Query { sql, params, hold: Hold::Wait };
+        let identities =
+            identities.into_iter().map(|(id, tenant)| hold(of_identities, vec![id.into(), tenant.into()]));
+        let pats: Vec<Query> = if let Some((owner, tenant)) = owner {
+            // All in one order, with that of the credential, if there is one.
+            let acting = pats.first().map_or(Value::Null, |(id, _)| (*id).into());
+            vec![hold(of_an_owner, vec![owner.into(), tenant.into(), acting])]
+        } else {
+            pats.into_iter().map(|(id, tenant)| hold(of_pats, vec![id.into(), tenant.into()])).collect()
         };
-        let identities = identities.into_iter().map(|(id, tenant)| hold(of_identities, id.into(), tenant));
-        let pats = pats.into_iter().map(|(id, tenant)| hold(of_pats, id.into(), tenant));
         identities.chain(pats).collect()
     }
 }
@@ -145,6 +156,7 @@ mod tests {
 
         use super::super::*;
         use crate::driver::BoxFuture;
+        use crate::pats::Use;
         use crate::testing::{Fixture, operator};
 
         fn acting(who: &Identity, means: Means) -> Context {
@@ -220,6 +232,31 @@ mod tests {
             assert!(one.is_ok() != other.is_ok(), "{one:?} {other:?}");
             let refused = if one.is_ok() { other } else { one };
             assert!(matches!(refused, Err(Error::Unauthenticated { .. })), "{refused:?}");
+        }
+
+        #[tokio::test]
+        async fn one_that_deletes_another_does_not_wait_in_a_circle_with_who_records_uses() {
+            let (fixture, jane, john) = fixture().await;
+            let (janes, johns) = (fixture.pat(&jane, "ci").await, fixture.pat(&john, "ci").await);
+            // In the order of the ids, the acting credential is the last.
+            let ((by, acting), (whom, other)) = if janes.id > johns.id {
+                ((&jane, janes.id), (&john, johns.id))
+            } else {
+                ((&john, johns.id), (&jane, janes.id))
+            };
+            let used = |pat| Use {
+                tenant: fixture.tenant,
+                pat,
+                at: fixture.store.clock.now(),
+                context: operator(),
+                always: false,
+            };
+            let records = fixture.store.record_uses(vec![used(acting), used(other)]);
+            let deletes = fixture.store.delete_identity(acting_with(by, acting), fixture.tenant, whom.id);
+            let gate = "SELECT 1 FROM pats FOR UPDATE";
+            let (uses, deletion) = both(&fixture, gate, Box::pin(records), Box::pin(deletes)).await;
+            uses.unwrap();
+            deletion.unwrap();
         }
 
         #[tokio::test]

@@ -100,8 +100,11 @@ impl Store {
         entropy: Arc<dyn Entropy>,
         steady: Arc<dyn SteadyClock>,
     ) -> Result<Self, OpenError> {
-        let db = Database::open(url, Options::default()).await.map_err(|e| OpenError::new(&e))?;
-        let (creations, look_ups) = (Arc::new(Together::new(CREATIONS)), Arc::new(Together::new(LOOK_UPS)));
+        let options = Options::default();
+        let patience = options.busy_timeout;
+        let db = Database::open(url, options).await.map_err(|e| OpenError::new(&e))?;
+        let creations = Arc::new(Together::new(CREATIONS, patience));
+        let look_ups = Arc::new(Together::new(LOOK_UPS, patience));
         Ok(Self { db, clock, entropy, steady, progress: Arc::default(), creations, look_ups })
     }
 

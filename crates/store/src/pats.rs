@@ -411,9 +411,6 @@ pub(crate) async fn remove_all(
     owner: IdentityId,
 ) -> Result<()> {
     let now = store.clock.now();
-    let sql = "SELECT id FROM pats WHERE tenant = $1 AND owner = $2 ORDER BY id";
-    let params = vec![tenant.into(), owner.into()];
-    acting::hold_each(tx, &[Query { sql, params, hold: Hold::Wait }]).await?;
     let pats = of_owner(tx, tenant, owner).await?;
     let sql = "UPDATE pats SET expiry_recorded = 1 WHERE tenant = $1 AND owner = $2 AND expires <= $3 \
                AND expiry_recorded = 0 RETURNING id";

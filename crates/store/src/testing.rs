@@ -119,9 +119,10 @@ impl Fixture {
         Session::holding(&self.url, sql)
     }
 
-    /// Waits until so many sessions wait for locks. PostgreSQL only.
+    /// Waits until so many sessions of this database wait for locks. PostgreSQL only.
     pub(crate) async fn until_waiting(&self, sessions: i64) {
-        let waiting = "SELECT COUNT(DISTINCT pid) FROM pg_locks WHERE NOT granted";
+        let waiting = "SELECT COUNT(DISTINCT a.pid) FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid \
+                       WHERE NOT l.granted AND a.datname = current_database()";
         while self.number(waiting).await < sessions {}
     }
 

@@ -6,9 +6,12 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use patron_core::{Error, Result};
 use tokio::sync::oneshot;
+
+use crate::patience::Patience;
 
 /// How much is done together.
 #[derive(Debug, Clone, Copy)]
@@ -24,35 +27,51 @@ pub(crate) struct Bounds {
 /// Those who have asked. Each is given the answer that [`Together::ask`] finds for it.
 pub(crate) struct Together<Q, A> {
     bounds: Bounds,
+    patience: Duration,
     queue: Mutex<Queue<Q, A>>,
 }
 
 struct Queue<Q, A> {
-    waiting: VecDeque<(Q, oneshot::Sender<A>)>,
+    /// In the order in which they came, which is that of their numbers.
+    waiting: VecDeque<Waiting<Q, A>>,
+    /// How many have come.
+    came: u64,
     /// How many tasks there are.
     tasks: usize,
 }
 
+struct Waiting<Q, A> {
+    number: u64,
+    question: Q,
+    tell: oneshot::Sender<A>,
+}
+
 impl<Q: Send + 'static, A: Send + 'static> Together<Q, A> {
-    pub(crate) fn new(bounds: Bounds) -> Self {
-        Self { bounds, queue: Mutex::new(Queue { waiting: VecDeque::new(), tasks: 0 }) }
+    /// Where nobody waits for longer than `patience` until a task takes it up.
+    pub(crate) fn new(bounds: Bounds, patience: Duration) -> Self {
+        Self { bounds, patience, queue: Mutex::new(Queue { waiting: VecDeque::new(), came: 0, tasks: 0 }) }
     }
 
     /// Asks, and is answered by `serve`, this one's or another's that is at work already: it answers all the questions
     /// that it is given, in their order. What it reads is as it was when they were asked, or newer. Whoever is not waited
     /// for any more, before it is taken up, is left out.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when no task takes it up in time, and when the one that has is no more.
     pub(crate) async fn ask<F, S>(self: &Arc<Self>, question: Q, serve: F) -> Result<A>
     where
         F: Fn(Vec<Q>) -> S + Send + 'static,
         S: Future<Output = Vec<A>> + Send,
     {
-        let (tell, told) = oneshot::channel();
-        let is_served = {
+        let (tell, mut told) = oneshot::channel();
+        let (number, is_served) = {
             let mut queue = self.queue();
-            queue.waiting.push_back((question, tell));
+            let number = queue.came;
+            queue.came += 1;
+            queue.waiting.push_back(Waiting { number, question, tell });
             let is_served = queue.tasks >= self.bounds.tasks;
             queue.tasks += usize::from(!is_served);
-            is_served
+            (number, is_served)
         };
         if !is_served {
             // A task of its own: a caller that hangs up leaves nobody waiting.
@@ -66,7 +85,26 @@ impl<Q: Send + 'static, A: Send + 'static> Together<Q, A> {
                 }
             });
         }
-        told.await.map_err(|_| Error::unavailable(format!("{}: the service is stopping", self.bounds.name)))
+        let name = self.bounds.name;
+        let answer = match Patience::new(self.patience).wait(&mut told).await {
+            Some(answer) => answer,
+            None if self.is_left(number, &mut told) => {
+                return Err(Error::unavailable(format!("{name}: too many waited for the database")));
+            }
+            // What has come of it is known soon, and is to be told.
+            None => told.await,
+        };
+        answer.map_err(|_| Error::unavailable(format!("{name}: the service is stopping")))
+    }
+
+    /// Whether no task has taken it up, which none will then.
+    fn is_left(&self, number: u64, told: &mut oneshot::Receiver<A>) -> bool {
+        let queue = self.queue();
+        let is_left = queue.waiting.front().is_some_and(|first| first.number <= number);
+        if is_left {
+            told.close();
+        }
+        is_left
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue<Q, A>> {
@@ -97,7 +135,7 @@ impl<Q: Send + 'static, A: Send + 'static> Serving<Q, A> {
         let mut queue = self.together.queue();
         let (mut questions, mut told) = (Vec::new(), Vec::new());
         while questions.len() < self.together.bounds.at_once
-            && let Some((question, tell)) = queue.waiting.pop_front()
+            && let Some(Waiting { question, tell, .. }) = queue.waiting.pop_front()
         {
             if !tell.is_closed() {
                 questions.push(question);
@@ -136,7 +174,7 @@ mod tests {
     use super::*;
 
     fn together(at_once: usize, tasks: usize) -> Arc<Together<usize, (usize, usize)>> {
-        Arc::new(Together::new(Bounds { name: "test", at_once, tasks }))
+        Arc::new(Together::new(Bounds { name: "test", at_once, tasks }, Duration::from_secs(5)))
     }
 
     #[tokio::test]
@@ -172,7 +210,8 @@ mod tests {
         let together = together(8, 1);
         let ask = |question| {
             together.ask(question, |questions| async {
-                questions.into_iter().map(|question| (question, 0)).collect::<Vec<_>>()
+                let many = questions.len();
+                questions.into_iter().map(|question| (question, many)).collect::<Vec<_>>()
             })
         };
         tokio::select! {
@@ -180,7 +219,35 @@ mod tests {
             _ = ask(1) => panic!("it was answered at once"),
             () = std::future::ready(()) => {}
         }
-        assert_eq!(ask(2).await.unwrap(), (2, 0));
+        assert_eq!(ask(2).await.unwrap(), (2, 1), "alone");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_not_taken_up_in_time_is_told_so_and_who_is_waits_for_its_answer() {
+        let together = together(1, 1);
+        let gate = Arc::new(Semaphore::new(0));
+        let ask = |question| {
+            let gate = Arc::clone(&gate);
+            together.ask(question, move |questions| {
+                let gate = Arc::clone(&gate);
+                async move {
+                    gate.acquire().await.unwrap().forget();
+                    questions.into_iter().map(|question| (question, 0)).collect()
+                }
+            })
+        };
+        let late = async {
+            let late = ask(2).await;
+            // As long as it takes until the one before would have been given up as well.
+            tokio::time::sleep(Duration::from_mins(1)).await;
+            gate.add_permits(2);
+            late
+        };
+        let (served, late) = tokio::join!(ask(1), late);
+        assert_eq!(served.unwrap(), (1, 0));
+        assert!(matches!(late, Err(Error::Unavailable { .. })), "{late:?}");
+        assert_eq!(ask(3).await.unwrap(), (3, 0));
+        assert_eq!(gate.available_permits(), 0, "the late one was not served");
     }
 
     #[tokio::test]

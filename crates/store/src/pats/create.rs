@@ -3,7 +3,8 @@
 //! A server waits for the network at every statement and for the disk at every commit, so that creations one by one cost
 //! it many times what the rows do. So those that wait are made [`together`](crate::together), in one transaction, if nothing
 //! is in their way. Any other is made alone after that: there it waits for whom it has to wait for, and is refused for what
-//! is wrong with it, without keeping its neighbours waiting.
+//! is wrong with it, without keeping its neighbours waiting. Only a PAT that is being renamed to the name that one of them
+//! is to have is waited for by all.
 //!
 //! The transaction relies on what it holds and on nothing else (`Database::write_held`): first the credentials that
 //! ask and the owners; then it reads how many PATs the owners have, which nobody else adds to while it holds them.
@@ -24,7 +25,7 @@ use crate::Store;
 use crate::acting::{self, Subjects};
 use crate::audit::{self, Stamp};
 use crate::convert::json;
-use crate::driver::{Hold, Isolation, Query, Tx, Value};
+use crate::driver::{Hold, Isolation, Query, Row, Tx, Value};
 use crate::insert::Insert;
 use crate::together::{self, Bounds, Together};
 
@@ -149,6 +150,12 @@ async fn insert_all(
     Ok(made)
 }
 
+/// Whether who asks, whose credential was found, is to own it.
+fn is_for_itself(one: &Wanted, found: &Row) -> Result<bool> {
+    let is_here = one.context.acting.as_ref().is_some_and(|acting| acting.tenant == one.tenant);
+    Ok(is_here && found.fixed(0)? == *one.creation.owner.as_bytes())
+}
+
 /// Holds the credentials that ask and the owners: how the PATs are to be whose are as they must be.
 async fn held(tx: &mut Tx, store: &Store, wanted: &[Arc<Wanted>], hold: Hold) -> Result<Vec<Result<Pat>>> {
     let now = store.clock.now();
@@ -166,7 +173,7 @@ async fn held(tx: &mut Tx, store: &Store, wanted: &[Arc<Wanted>], hold: Hold) ->
         let found = one.context.acting.as_ref().and_then(|_| asking.next()).unwrap_or_default();
         names.push(acting::judged(&one.context, &found).and_then(|whose| match whose {
             // Who makes a PAT for itself is held with its credential.
-            Some(row) if row.fixed(0)? == *one.creation.owner.as_bytes() => Ok(Some(row.text(1)?.to_owned())),
+            Some(row) if is_for_itself(one, row)? => Ok(Some(row.text(1)?.to_owned())),
             _ => Ok(None),
         }));
     }
@@ -211,15 +218,18 @@ impl Wanted {
     }
 }
 
-/// Refuses those whose owners have as many as they may, and those that are asked for with an access token that was
-/// revoked while its PAT was waited for.
+/// Refuses those whose owners have as many as they may, or have given their names already, and those that are asked for
+/// with an access token that was revoked while its PAT was waited for.
 async fn refuse_excess(tx: &mut Tx, wanted: &[Arc<Wanted>], made: &mut [Result<Pat>]) -> Result<()> {
     let sql = "SELECT (SELECT COUNT(*) FROM pats WHERE tenant = $1 AND owner = $2 AND managed = 0), \
+               (SELECT COUNT(*) FROM pats WHERE tenant = $1 AND owner = $2 AND managed = $4 AND name = $5), \
                (SELECT COUNT(*) FROM revoked_tokens WHERE jti = $3 AND tenant = $1)";
     let query = |one: &Wanted| {
         let token = one.context.acting.as_ref().and_then(|acting| acting.means.token());
-        let params =
-            vec![one.tenant.into(), one.creation.owner.into(), token.map_or(Value::Null, Value::from)];
+        let Creation { owner, managed, .. } = one.creation;
+        let token = token.map_or(Value::Null, Value::from);
+        let name = one.new.name.as_str();
+        let params = vec![one.tenant.into(), owner.into(), token, managed.into(), name.into()];
         Query { sql, params, hold: Hold::No }
     };
     let going = || wanted.iter().zip(&*made).filter(|(_, made)| made.is_ok());
@@ -233,7 +243,8 @@ async fn refuse_excess(tx: &mut Tx, wanted: &[Arc<Wanted>], made: &mut [Result<P
         let count = usize::try_from(row.int(0)?).map_err(Error::internal)?;
         let Creation { owner, managed, per_owner } = one.creation;
         let checked = match &one.context.acting {
-            Some(acting) if row.int(1)? > 0 => Err(acting::ended(acting)),
+            Some(acting) if row.int(2)? > 0 => Err(acting::ended(acting)),
+            _ if row.int(1)? > 0 => Err(name_taken(&one.new.name)),
             _ if managed => Ok(()),
             _ => {
                 let added = added.entry((one.tenant, owner)).or_default();
@@ -248,7 +259,8 @@ async fn refuse_excess(tx: &mut Tx, wanted: &[Arc<Wanted>], made: &mut [Result<P
     Ok(())
 }
 
-/// Writes the rows, and refuses those whose names their owners have given already.
+/// Writes the rows, and refuses those whose names are given at the same time: to a neighbour, or to another PAT, whose
+/// renaming is waited for.
 async fn refuse_taken(tx: &mut Tx, wanted: &[Arc<Wanted>], made: &mut [Result<Pat>]) -> Result<()> {
     let row = |pat: &Pat, hash: SecretHash| {
         vec![

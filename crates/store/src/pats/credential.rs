@@ -76,18 +76,35 @@ impl Store {
 }
 
 async fn credentials(store: Store, ids: Vec<PatId>) -> Vec<Result<Option<Credential>>> {
-    let (many, ids) = (ids.len(), Arc::<[_]>::from(ids));
+    match read_all(&store, &ids).await {
+        Ok(found) => found,
+        Err(error @ Error::Unavailable { .. }) => together::lost(ids.len(), &error),
+        Err(_) => {
+            // What cannot be read of one is no fault of the others.
+            let mut found = Vec::with_capacity(ids.len());
+            for id in ids {
+                found.push(read_all(&store, &[id]).await.and_then(|found| {
+                    found
+                        .into_iter()
+                        .next()
+                        .unwrap_or_else(|| Err(Error::internal("no outcome of a look-up")))
+                }));
+            }
+            found
+        }
+    }
+}
+
+async fn read_all(store: &Store, ids: &[PatId]) -> Result<Vec<Result<Option<Credential>>>> {
+    let ids = Arc::<[_]>::from(ids);
     let found = store.read(LOOK_UPS.name, move |tx| {
         let ids = Arc::clone(&ids);
         Box::pin(async move { find_all(tx, &ids).await })
     });
-    match found.await {
-        Ok(found) => found,
-        Err(error) => together::lost(many, &error),
-    }
+    found.await
 }
 
-/// What there is of each id. What cannot be read of one is no fault of the others.
+/// What there is of each id.
 async fn find_all(tx: &mut Tx, ids: &[PatId]) -> Result<Vec<Result<Option<Credential>>>> {
     let query = |sql| move |id: &PatId| Query { sql, params: vec![(*id).into()], hold: Hold::No };
     // The owner's columns first, in the order of `identity`.

@@ -14,6 +14,9 @@ pub(super) enum Fault {
     /// Something unique is there already: put there by another transaction, if the statement is right, of which this one
     /// could not know yet.
     Taken(String),
+    /// What is to be deleted is referred to, or what is referred to is gone: perhaps by another transaction, of which this
+    /// one could not know yet.
+    Referred(String),
     /// The connection or its server cannot be used; another one may.
     Broken(String),
     /// The statement is wrong, or a constraint forbids it.
@@ -34,10 +37,8 @@ impl Fault {
     }
 
     fn classed(code: &SqlState, cause: String) -> Self {
-        // One that deletes a row may meet another that refers to it and was made since it began. The last has no other
-        // transaction behind it: this process stood still for so long that the server ended its own.
-        const CONFLICTS: [SqlState; 4] = [
-            SqlState::FOREIGN_KEY_VIOLATION,
+        // The last has no other transaction behind it: this process stood still for so long that the server ended its own.
+        const CONFLICTS: [SqlState; 3] = [
             SqlState::T_R_SERIALIZATION_FAILURE,
             SqlState::T_R_DEADLOCK_DETECTED,
             SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
@@ -59,6 +60,8 @@ impl Fault {
             Self::Conflict(cause)
         } else if *code == SqlState::UNIQUE_VIOLATION {
             Self::Taken(cause)
+        } else if *code == SqlState::FOREIGN_KEY_VIOLATION {
+            Self::Referred(cause)
         } else if LOST.contains(code) || BEYOND_REACH.iter().any(|class| code.code().starts_with(class)) {
             Self::Broken(cause)
         } else {
@@ -72,14 +75,18 @@ impl Fault {
 
     pub(super) fn cause(&self) -> &str {
         match self {
-            Self::Conflict(cause) | Self::Taken(cause) | Self::Broken(cause) | Self::Mistake(cause) => cause,
+            Self::Conflict(cause)
+            | Self::Taken(cause)
+            | Self::Referred(cause)
+            | Self::Broken(cause)
+            | Self::Mistake(cause) => cause,
         }
     }
 
     pub(super) fn error(&self) -> Error {
         match self {
             Self::Conflict(cause) | Self::Broken(cause) => Error::unavailable(cause),
-            Self::Taken(cause) | Self::Mistake(cause) => Error::internal(cause),
+            Self::Taken(cause) | Self::Referred(cause) | Self::Mistake(cause) => Error::internal(cause),
         }
     }
 
@@ -88,6 +95,7 @@ impl Fault {
         match self {
             Self::Conflict(cause) => Self::Conflict(told(cause)),
             Self::Taken(cause) => Self::Taken(told(cause)),
+            Self::Referred(cause) => Self::Referred(told(cause)),
             Self::Broken(cause) => Self::Broken(told(cause)),
             Self::Mistake(cause) => Self::Mistake(told(cause)),
         }
@@ -134,7 +142,7 @@ mod tests {
             ("58030", "broken"),
             ("XX001", "broken"),
             ("23505", "taken"),
-            ("23503", "conflict"),
+            ("23503", "referred"),
             ("22003", "mistake"),
             ("25001", "mistake"),
             ("42P01", "mistake"),
@@ -142,6 +150,7 @@ mod tests {
             let found = match Fault::classed(&SqlState::from_code(code), String::new()) {
                 Fault::Conflict(_) => "conflict",
                 Fault::Taken(_) => "taken",
+                Fault::Referred(_) => "referred",
                 Fault::Broken(_) => "broken",
                 Fault::Mistake(_) => "mistake",
             };

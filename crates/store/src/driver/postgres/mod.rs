@@ -45,6 +45,8 @@ const COMMIT_LIMIT: Duration = Duration::from_mins(1);
 const COMMIT_GRACE: Duration = Duration::from_secs(1);
 /// How many connections a transaction may lose before it is given up.
 const LOST_AT_MOST: u32 = 3;
+/// How often one that meets rows that refer to each other otherwise than it knows may begin anew: by then, it knew.
+const REFERRED_AT_MOST: u32 = 20;
 /// How long a transaction that has lost more than one conflict rests before it runs again.
 const FIRST_REST: Duration = Duration::from_millis(1);
 const LONGEST_REST: Duration = Duration::from_millis(32);
@@ -385,7 +387,7 @@ impl Shared {
             asked.enters = enters;
             turn = self.take_turn(&mut asked).await;
         }
-        let (mut conflicts, mut taken, mut broken, mut rest) = (0, false, 0, FIRST_REST);
+        let (mut conflicts, mut taken, mut referred, mut broken, mut rest) = (0, false, 0, 0, FIRST_REST);
         loop {
             if asked.is_over() {
                 return Err(too_long(asked.name).error());
@@ -419,6 +421,9 @@ impl Shared {
                     }
                 }
                 Fault::Taken(_) if !std::mem::replace(&mut taken, true) => {}
+                Fault::Referred(_) if asked.mode == Mode::Write && referred < REFERRED_AT_MOST => {
+                    referred += 1;
+                }
                 Fault::Broken(_) if broken < LOST_AT_MOST => broken += 1,
                 fault => return Err(fault.error()),
             }
@@ -511,7 +516,9 @@ impl Shared {
                 session.end();
                 Ok(())
             }
-            Ok(Err(fault @ (Fault::Conflict(_) | Fault::Taken(_) | Fault::Mistake(_)))) => {
+            Ok(Err(
+                fault @ (Fault::Conflict(_) | Fault::Taken(_) | Fault::Referred(_) | Fault::Mistake(_)),
+            )) => {
                 // The server has undone it, and the connection is as good as before.
                 undo(session).await;
                 Err(Lost::Undone(fault))

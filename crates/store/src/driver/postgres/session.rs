@@ -1,7 +1,7 @@
 //! One connection and the transaction on it.
 
 use deadpool_postgres::Object;
-use futures_util::future::{join, try_join_all};
+use futures_util::future::{join, join_all};
 use patron_core::{Error, Result};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -199,7 +199,9 @@ impl Session {
             statements.push(self.statement(query.sql, query.hold).await?);
         }
         let each = statements.iter().zip(queries);
-        try_join_all(each.map(|(statement, query)| self.run_query(statement, &query.params))).await
+        let found = join_all(each.map(|(statement, query)| self.run_query(statement, &query.params))).await;
+        // The first failure in their order tells why; those behind it, that it has failed.
+        found.into_iter().collect()
     }
 
     async fn try_query(&self, sql: &'static str, params: &[Value], hold: Hold) -> Result<Vec<Row>, Fault> {

@@ -151,6 +151,23 @@ mod postgres {
         }
     }
 
+    /// A name is free when whoever gives it up has been answered, and nobody waits for that.
+    #[tokio::test]
+    async fn a_name_that_is_being_given_up_keeps_nobody_waiting() {
+        let fixture = Fixture::on(Engine::Postgres).await;
+        let jane = fixture.identity(fixture.tenant, "jane", &[]).await;
+        let joe = fixture.identity(fixture.tenant, "joe", &[]).await;
+        fixture.pat(&jane, "ci").await;
+        let gate = fixture.shut("DELETE FROM pats");
+        let make = |(owner, name)| {
+            create(&fixture.store, operator(), fixture.tenant, own(owner, 9), named(&fixture, name))
+        };
+        let mut made = join_all([(&jane, "ci"), (&joe, "one")].map(make)).await.into_iter();
+        assert_eq!(detail(made.next().unwrap()), Detail::Conflict);
+        assert_eq!(made.next().unwrap().unwrap().owner, joe.id);
+        assert!(gate.succeeds());
+    }
+
     /// The row of the credential is found as it was before the wait, and it is the table of revoked tokens that has changed.
     #[tokio::test]
     async fn nothing_is_made_with_a_token_that_is_revoked_while_it_waits() {
