@@ -254,8 +254,8 @@ mod tests {
             let records = fixture.store.record_uses(vec![used(acting), used(other)]);
             let deletes = fixture.store.delete_identity(acting_with(by, acting), fixture.tenant, whom.id);
             let gate = "SELECT 1 FROM pats FOR UPDATE";
-            let (uses, deletion) = both(&fixture, gate, Box::pin(records), Box::pin(deletes)).await;
-            uses.unwrap();
+            let (recording, deletion) = both(&fixture, gate, Box::pin(records), Box::pin(deletes)).await;
+            recording.unwrap();
             deletion.unwrap();
         }
 

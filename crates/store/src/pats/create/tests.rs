@@ -162,9 +162,9 @@ mod postgres {
         let make = |(owner, name)| {
             create(&fixture.store, operator(), fixture.tenant, own(owner, 9), named(&fixture, name))
         };
-        let mut made = join_all([(&jane, "ci"), (&joe, "one")].map(make)).await.into_iter();
-        assert_eq!(detail(made.next().unwrap()), Detail::Conflict);
-        assert_eq!(made.next().unwrap().unwrap().owner, joe.id);
+        let mut outcomes = join_all([(&jane, "ci"), (&joe, "one")].map(make)).await.into_iter();
+        assert_eq!(detail(outcomes.next().unwrap()), Detail::Conflict);
+        assert_eq!(outcomes.next().unwrap().unwrap().owner, joe.id);
         assert!(gate.succeeds());
     }
 
