@@ -1,4 +1,5 @@
-//! The credential that asks for a change, judged inside the change's transaction.
+//! What a change needs before anything else: what it is about held, and the credential that asks judged, inside its
+//! transaction.
 
 use patron_core::audit::{Acting, Context, Means};
 use patron_core::id::{IdentityId, PatId, TenantKey};
@@ -73,11 +74,10 @@ impl Subjects {
 /// stays so until the change is committed: whoever ends the credential meanwhile is answered after that.
 pub(crate) async fn judge(tx: &mut Tx, context: &Context, subjects: &Subjects, now: Timestamp) -> Result<()> {
     let mut queries = if tx.is_shared() { subjects.holds(context) } else { Vec::new() };
-    let asking = query(context, now, Hold::Wait);
-    let asks = asking.is_some();
-    queries.extend(asking);
+    queries.extend(query(context, now, Hold::Wait));
     let found = tx.query_each(&queries).await?;
-    if asks { judged(context, found.last().map_or(&[], Vec::as_slice)).map(drop) } else { Ok(()) }
+    // The last is of the credential, if one is needed.
+    judged(context, found.last().map_or(&[], Vec::as_slice)).map(drop)
 }
 
 /// Holds what a change is about and the credential that asks, without judging it.
@@ -157,11 +157,7 @@ mod tests {
         use super::super::*;
         use crate::driver::BoxFuture;
         use crate::pats::Use;
-        use crate::testing::{Fixture, operator};
-
-        fn acting(who: &Identity, means: Means) -> Context {
-            Context { acting: Some(Acting::of(who, means)), ..operator() }
-        }
+        use crate::testing::{Fixture, acting, operator};
 
         fn acting_with(who: &Identity, pat: PatId) -> Context {
             acting(who, Means::Pat { pat, token: None, pat_scopes: None })

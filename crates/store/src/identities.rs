@@ -215,7 +215,8 @@ impl Store {
         id: IdentityId,
         decide: Decision,
     ) -> Result<Identity> {
-        self.change("change_identity", context, Subjects::identity(tenant, id), move |tx, store, context| {
+        let about = Subjects::identity(tenant, id);
+        self.change("change_identity", context, about, move |tx, store, context| {
             let decide = Arc::clone(&decide);
             Box::pin(async move {
                 let old = find(tx, tenant, id).await?.ok_or_else(no_such_identity)?;
@@ -267,7 +268,8 @@ impl Store {
         new: NewPassword,
         decide: Permission,
     ) -> Result<Identity> {
-        self.change("change_password", context, Subjects::identity(tenant, id), move |tx, store, context| {
+        let about = Subjects::identity(tenant, id);
+        self.change("change_password", context, about, move |tx, store, context| {
             let (new, decide) = (new.clone(), Arc::clone(&decide));
             Box::pin(async move {
                 let who = find(tx, tenant, id).await?.ok_or_else(no_such_identity)?;
@@ -285,26 +287,22 @@ impl Store {
     /// Not found when the tenant has no such identity; [`Detail::Content`] when it is the last enabled
     /// administrator.
     pub async fn delete_identity(&self, context: Context, tenant: TenantKey, id: IdentityId) -> Result<()> {
-        self.change(
-            "delete_identity",
-            context,
-            Subjects::identity_with_pats(tenant, id),
-            move |tx, store, context| {
-                Box::pin(async move {
-                    let old = find(tx, tenant, id).await?.ok_or_else(no_such_identity)?;
-                    refuse_last_admin(tx, &old).await?;
-                    pats::remove_all(tx, &store, &context, tenant, id).await?;
-                    sessions::end_all(tx, tenant, id).await?;
-                    let sql = "DELETE FROM identities WHERE id = $1 AND tenant = $2";
-                    tx.execute(sql, &[id.into(), tenant.into()]).await?;
-                    let now = store.clock.now();
-                    let event = Event::new(Action::IdentityDeleted, Party::identity(id, &old.name));
-                    audit::record(tx, &store, &Stamp { tenant, context: &context, now }, &event).await?;
-                    changes::enter(tx, Change::Identity(id));
-                    Ok(())
-                })
-            },
-        )
+        let about = Subjects::identity_with_pats(tenant, id);
+        self.change("delete_identity", context, about, move |tx, store, context| {
+            Box::pin(async move {
+                let old = find(tx, tenant, id).await?.ok_or_else(no_such_identity)?;
+                refuse_last_admin(tx, &old).await?;
+                pats::remove_all(tx, &store, &context, tenant, id).await?;
+                sessions::end_all(tx, tenant, id).await?;
+                let sql = "DELETE FROM identities WHERE id = $1 AND tenant = $2";
+                tx.execute(sql, &[id.into(), tenant.into()]).await?;
+                let now = store.clock.now();
+                let event = Event::new(Action::IdentityDeleted, Party::identity(id, &old.name));
+                audit::record(tx, &store, &Stamp { tenant, context: &context, now }, &event).await?;
+                changes::enter(tx, Change::Identity(id));
+                Ok(())
+            })
+        })
         .await
     }
 }

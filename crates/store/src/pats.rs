@@ -120,7 +120,8 @@ impl Store {
         id: PatId,
         decide: Decision<Pat>,
     ) -> Result<Pat> {
-        self.change("patch_pat", context, Subjects::pats(tenant, &[id]), move |tx, store, context| {
+        let about = Subjects::pats(tenant, &[id]);
+        self.change("patch_pat", context, about, move |tx, store, context| {
             let decide = Arc::clone(&decide);
             Box::pin(async move {
                 let old = find(tx, tenant, id).await?.ok_or_else(access::no_such_pat)?;
@@ -145,8 +146,8 @@ impl Store {
         decide: Decision<Option<Pat>>,
     ) -> Result<Vec<Pat>> {
         ids.sort_unstable();
-        let subjects = Subjects::pats(tenant, &ids);
-        self.change("bulk_update_pats", context, subjects, move |tx, store, context| {
+        let about = Subjects::pats(tenant, &ids);
+        self.change("bulk_update_pats", context, about, move |tx, store, context| {
             let (ids, decide) = (ids.clone(), Arc::clone(&decide));
             Box::pin(async move {
                 let mut changed = Vec::with_capacity(ids.len());
@@ -177,7 +178,8 @@ impl Store {
         id: PatId,
         decide: Decision<()>,
     ) -> Result<()> {
-        self.change("delete_pat", context, Subjects::pats(tenant, &[id]), move |tx, store, context| {
+        let about = Subjects::pats(tenant, &[id]);
+        self.change("delete_pat", context, about, move |tx, store, context| {
             let decide = Arc::clone(&decide);
             Box::pin(async move {
                 let old = find(tx, tenant, id).await?.ok_or_else(access::no_such_pat)?;

@@ -149,7 +149,8 @@ impl Store {
         previous: Option<SessionHash>,
         session: SessionHash,
     ) -> Result<Option<Session>> {
-        self.change("sign_in", context, Subjects::identity(tenant, id), move |tx, store, context| {
+        let about = Subjects::identity(tenant, id);
+        self.change("sign_in", context, about, move |tx, store, context| {
             let expected = expected.clone();
             Box::pin(async move {
                 let Some(identity) = with_password(tx, tenant, id, &expected).await? else {
@@ -185,28 +186,24 @@ impl Store {
         id: IdentityId,
         keep: SessionHash,
     ) -> Result<u64> {
-        self.change(
-            "end_other_sessions",
-            context,
-            Subjects::identity(tenant, id),
-            move |tx, store, context| {
-                Box::pin(async move {
-                    let who = identities::find(tx, tenant, id).await?.ok_or_else(no_such_identity)?;
-                    let sql = "DELETE FROM sessions WHERE tenant = $1 AND identity = $2 AND hash <> $3";
-                    let ended = tx.execute(sql, &[tenant.into(), id.into(), keep.into()]).await?;
-                    if ended > 0 {
-                        let now = store.clock.now();
-                        let event = Event::new(Action::IdentityUpdated, Party::identity(id, &who.name))
-                            .with("sessionsEnded", ended);
-                        audit::record(tx, &store, &Stamp { tenant, context: &context, now }, &event).await?;
-                        changes::enter_for_nodes(tx, Change::Identity(id));
-                    } else {
-                        changes::refer(tx);
-                    }
-                    Ok(ended)
-                })
-            },
-        )
+        let about = Subjects::identity(tenant, id);
+        self.change("end_other_sessions", context, about, move |tx, store, context| {
+            Box::pin(async move {
+                let who = identities::find(tx, tenant, id).await?.ok_or_else(no_such_identity)?;
+                let sql = "DELETE FROM sessions WHERE tenant = $1 AND identity = $2 AND hash <> $3";
+                let ended = tx.execute(sql, &[tenant.into(), id.into(), keep.into()]).await?;
+                if ended > 0 {
+                    let now = store.clock.now();
+                    let event = Event::new(Action::IdentityUpdated, Party::identity(id, &who.name))
+                        .with("sessionsEnded", ended);
+                    audit::record(tx, &store, &Stamp { tenant, context: &context, now }, &event).await?;
+                    changes::enter_for_nodes(tx, Change::Identity(id));
+                } else {
+                    changes::refer(tx);
+                }
+                Ok(ended)
+            })
+        })
         .await
     }
 
@@ -223,24 +220,20 @@ impl Store {
         hash: String,
         session: SessionHash,
     ) -> Result<Option<Session>> {
-        self.change(
-            "change_own_password",
-            context,
-            Subjects::identity(tenant, id),
-            move |tx, store, context| {
-                let (expected, hash) = (expected.clone(), hash.clone());
-                Box::pin(async move {
-                    let Some(identity) = with_password(tx, tenant, id, &expected).await? else {
-                        changes::refer(tx);
-                        return Ok(None);
-                    };
-                    let new = NewPassword { hash, temporary: false };
-                    identities::set_password(tx, &store, &context, &identity, new).await?;
-                    begin(tx, &identity, session, store.clock.now()).await?;
-                    find(tx, tenant, session).await
-                })
-            },
-        )
+        let about = Subjects::identity(tenant, id);
+        self.change("change_own_password", context, about, move |tx, store, context| {
+            let (expected, hash) = (expected.clone(), hash.clone());
+            Box::pin(async move {
+                let Some(identity) = with_password(tx, tenant, id, &expected).await? else {
+                    changes::refer(tx);
+                    return Ok(None);
+                };
+                let new = NewPassword { hash, temporary: false };
+                identities::set_password(tx, &store, &context, &identity, new).await?;
+                begin(tx, &identity, session, store.clock.now()).await?;
+                find(tx, tenant, session).await
+            })
+        })
         .await
     }
 }

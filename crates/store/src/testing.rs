@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use patron_core::Result;
-use patron_core::audit::{Context, Party};
+use patron_core::audit::{Acting, Context, Means, Party};
 use patron_core::clock::{Clock as _, Entropy, ManualClock};
 use patron_core::id::{TenantKey, TrackingId};
 use patron_core::identity::{Draft, Identity};
@@ -217,6 +217,11 @@ impl Fixture {
         let creation = Creation { owner: owner.id, managed, per_owner: MANY };
         self.store.create_pat(operator(), owner.tenant, creation, new).await.unwrap().0
     }
+}
+
+/// What a request with a credential of this identity carries.
+pub(crate) fn acting(who: &Identity, means: Means) -> Context {
+    Context { acting: Some(Acting::of(who, means)), ..operator() }
 }
 
 pub(crate) fn operator() -> Context {

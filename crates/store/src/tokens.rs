@@ -41,7 +41,8 @@ impl Store {
         expires: Timestamp,
     ) -> Result<()> {
         let now = self.clock.now();
-        self.change("revoke_token", context, Subjects::pats(tenant, &[pat]), move |tx, store, context| {
+        let about = Subjects::pats(tenant, &[pat]);
+        self.change("revoke_token", context, about, move |tx, store, context| {
             Box::pin(async move {
                 // Changes that are under way with the token hold its PAT: those that have it are over first, and those
                 // that come later find the row changed and begin anew.
@@ -123,7 +124,7 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Fixture, operator};
+    use crate::testing::{Fixture, acting, operator};
 
     #[tokio::test]
     async fn those_that_were_revoked_are_told_from_those_that_were_not() {
@@ -152,7 +153,7 @@ mod tests {
     mod postgres {
         use futures_util::future::join_all;
         use patron_core::Error;
-        use patron_core::audit::{Acting, Means};
+        use patron_core::audit::Means;
         use patron_core::identity::{Draft, Identity};
         use patron_testing::Engine;
 
@@ -160,7 +161,7 @@ mod tests {
 
         fn acting_with(who: &Identity, pat: PatId, token: TokenId) -> Context {
             let means = Means::Pat { pat, token: Some(token), pat_scopes: None };
-            Context { acting: Some(Acting::of(who, means)), ..operator() }
+            acting(who, means)
         }
 
         /// Each holds its own PAT and changes it. Were it held by several at once, none could change it, and a server

@@ -27,29 +27,33 @@ pub(crate) struct Driver {
 
 impl Driver {
     /// Starts it with `home` as its home, so that neither it nor the browser finds or leaves anything elsewhere.
+    ///
+    /// Asked for any free port, chromedriver has the system choose one of IPv6 and then wants the same of IPv4, which
+    /// somebody else may hold; it ends then, and another one is started.
     pub(crate) fn start(home: &Path) -> Self {
-        let mut process = Command::new("chromedriver")
-            .args(["--port=0", "--log-level=SEVERE"])
-            .env("HOME", home)
-            .env("TZ", "UTC")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap_or_else(|error| panic!("chromedriver: {error} ({REMEDY})"));
-        let mut output = BufReader::new(process.stdout.take().unwrap());
-        let mut said = String::new();
-        let port = loop {
-            let mut line = String::new();
-            let read = output.read_line(&mut line).unwrap();
-            assert!(read > 0, "chromedriver ended: {said}");
-            if let Some((_, port)) = line.trim_end().trim_end_matches('.').split_once("successfully on port ")
-            {
-                break port.to_owned();
+        for _ in 0..PORTS_AT_MOST {
+            let mut process = Command::new("chromedriver")
+                .args(["--port=0", "--log-level=SEVERE"])
+                .env("HOME", home)
+                .env("TZ", "UTC")
+                .stdin(Stdio::null())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap_or_else(|error| panic!("chromedriver: {error} ({REMEDY})"));
+            let mut output = BufReader::new(process.stdout.take().unwrap());
+            match port(&mut output) {
+                Ok(port) => {
+                    let url = format!("http://127.0.0.1:{port}");
+                    return Self { process, _output: output, url, browser: None };
+                }
+                Err(said) => {
+                    let ended = process.wait().unwrap();
+                    assert!(said.contains("port not available"), "chromedriver ended, {ended}: {said}");
+                }
             }
-            said.push_str(&line);
-        };
-        Self { process, _output: output, url: format!("http://127.0.0.1:{port}"), browser: None }
+        }
+        panic!("chromedriver found no port that is free in both families, {PORTS_AT_MOST} times");
     }
 
     /// Starts a browser.
@@ -60,6 +64,24 @@ impl Driver {
         let id = client.capabilities().and_then(|capabilities| capabilities.get("goog:processID")).cloned();
         self.browser = id.and_then(|id| Pid::from_raw(i32::try_from(id.as_i64()?).ok()?));
         client
+    }
+}
+
+/// How many ports are tried.
+const PORTS_AT_MOST: u32 = 10;
+
+/// The port that chromedriver says it listens on, or what it said before it ended.
+fn port(output: &mut BufReader<ChildStdout>) -> Result<String, String> {
+    let mut said = String::new();
+    loop {
+        let mut line = String::new();
+        if output.read_line(&mut line).unwrap() == 0 {
+            return Err(said);
+        }
+        if let Some((_, port)) = line.trim_end().trim_end_matches('.').split_once("successfully on port ") {
+            return Ok(port.to_owned());
+        }
+        said.push_str(&line);
     }
 }
 

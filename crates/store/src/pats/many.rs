@@ -36,8 +36,8 @@ impl Store {
         ids: Vec<PatId>,
         decide: Decision<Fate>,
     ) -> Result<usize> {
-        let subjects = Subjects::pats(tenant, &ids);
-        self.change("change_pats", context, subjects, move |tx, store, context| {
+        let about = Subjects::pats(tenant, &ids);
+        self.change("change_pats", context, about, move |tx, store, context| {
             let (mut ids, decide) = (ids.clone(), Arc::clone(&decide));
             // Two who change the same ones do not wait for each other.
             ids.sort_unstable();

@@ -45,7 +45,7 @@ const COMMIT_LIMIT: Duration = Duration::from_mins(1);
 const COMMIT_GRACE: Duration = Duration::from_secs(1);
 /// How many connections a transaction may lose before it is given up.
 const LOST_AT_MOST: u32 = 3;
-/// How often one that meets rows that refer to each other otherwise than it knows may begin anew: by then, it knew.
+/// How often a transaction may begin anew because rows refer to each other otherwise than it could know.
 const REFERRED_AT_MOST: u32 = 20;
 /// How long a transaction that has lost more than one conflict rests before it runs again.
 const FIRST_REST: Duration = Duration::from_millis(1);
@@ -421,7 +421,11 @@ impl Shared {
                     }
                 }
                 Fault::Taken(_) if !std::mem::replace(&mut taken, true) => {}
-                Fault::Referred(_) if asked.mode == Mode::Write && referred < REFERRED_AT_MOST => {
+                Fault::Referred(cause) if asked.mode == Mode::Write => {
+                    // What refers to it comes faster than it is deleted.
+                    if referred == REFERRED_AT_MOST {
+                        return Err(Error::unavailable(cause));
+                    }
                     referred += 1;
                 }
                 Fault::Broken(_) if broken < LOST_AT_MOST => broken += 1,

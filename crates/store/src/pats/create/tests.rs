@@ -91,16 +91,17 @@ async fn of_those_made_together_each_is_refused_for_what_is_wrong_with_it() {
 }
 
 mod postgres {
-    use patron_core::audit::{Acting, Means};
+    use patron_core::audit::Means;
     use patron_core::id::TokenId;
     use patron_core::time::Timestamp;
     use patron_testing::Engine;
 
     use super::*;
+    use crate::testing::acting;
 
     fn acting_with(who: &Identity, pat: PatId, token: TokenId) -> Context {
         let means = Means::Pat { pat, token: Some(token), pat_scopes: None };
-        Context { acting: Some(Acting::of(who, means)), ..operator() }
+        acting(who, means)
     }
 
     const TOKEN: TokenId = TokenId::from_bytes([1; 16]);
